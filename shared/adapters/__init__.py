@@ -1,0 +1,1 @@
+"""One file for each outside system; foreign errors are translated here and go no further."""

@@ -1,0 +1,133 @@
+"""What the use cases need from outside, as small protocols. Adapters and the tests' fakes pass the same contract suites."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from shared.model import BlobId, CommitSha, Standing, TreeEntry
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredObject:
+    """An object's content and the generation that it was read at. Generations are positive and never used twice."""
+
+    data: bytes = field(repr=False)
+    generation: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredName:
+    """One line of a listing. `size` in bytes, `updated_at` when this generation was written."""
+
+    name: str
+    generation: int
+    size: int
+    updated_at: datetime
+
+
+class Store(Protocol):
+    """Named objects with generation preconditions; strongly consistent, safe for many threads and processes.
+
+    Names are as in `core.names.check_name`; any other raises InputError `NAME_INVALID` and touches nothing. Every method
+    raises UnavailableError `STORE_UNAVAILABLE` when the store does not answer; a write may then have happened or not, so
+    the caller re-reads. What is stored is not checked: digests and signatures are the caller's business.
+    """
+
+    def get(self, name: str) -> StoredObject | None:
+        """Read one object; None when it does not exist."""
+        ...
+
+    def put(self, name: str, data: bytes, *, if_generation: int) -> int:
+        """Write one object whole.
+
+        Args:
+            name: The object's name.
+            data: The new content.
+            if_generation: The generation that must be current; 0 means that the object must not exist.
+
+        Returns:
+            The new generation.
+
+        Raises:
+            ConflictError: `GENERATION_MISMATCH`, another generation is current. It may be this very call's own first
+                attempt whose answer was lost: compare the bytes.
+        """
+        ...
+
+    def delete(self, name: str, *, if_generation: int) -> None:
+        """Delete one object at that generation; ConflictError `GENERATION_MISMATCH` when another, or none, is current."""
+        ...
+
+    def list(self, prefix: str, *, after: str = "", limit: int = 1000) -> list[StoredName]:
+        """List names that begin with `prefix` and sort (by bytes) behind `after`, in order, at most `limit` (1 to 1,000)."""
+        ...
+
+
+class Source(Protocol):
+    """The Git repository that skills come from; one instance serves one sync and may remember what it fetched.
+
+    Every method raises UnavailableError (`SOURCE_UNAVAILABLE`, `SOURCE_RATE_LIMITED`, `SOURCE_TOO_SLOW`) when trying again
+    may help, and RejectedError (`SOURCE_NOT_FOUND`, `SOURCE_DENIED`, `BRANCH_NOT_FOUND`, `SOURCE_TOO_LARGE`) when a person
+    must act. Content is checked against git's own hashes.
+    """
+
+    def head(self, known: CommitSha | None) -> CommitSha:
+        """Read the branch head now. `known` lets the source answer "not modified" cheaply; the answer is the same."""
+        ...
+
+    def listing(self, commit: CommitSha) -> list[TreeEntry]:
+        """List every entry of the commit's tree, folders included, in git's order."""
+        ...
+
+    def blobs(self, commit: CommitSha, entries: Sequence[TreeEntry]) -> Mapping[BlobId, bytes]:
+        """Read the contents of these file entries of that commit, and of no others."""
+        ...
+
+    def compare(self, base: CommitSha, head: CommitSha) -> Standing:
+        """Say how `head` stands to `base`: AHEAD when it descends from it; UNKNOWN when that cannot be told."""
+        ...
+
+
+class Signer(Protocol):
+    """Holds the online signing key."""
+
+    @property
+    def key_id(self) -> str:
+        """The key's name: SHA-256 of the raw public key, hex."""
+        ...
+
+    def sign(self, message: bytes) -> bytes:
+        """Sign with Ed25519 (RFC 8032); 64 bytes."""
+        ...
+
+
+class Clock(Protocol):
+    """Time, so that rules and tests never read it themselves."""
+
+    def now(self) -> datetime:
+        """Wall-clock time in UTC."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds that never go back, for deadlines."""
+        ...
+
+    def sleep(self, seconds: float) -> None:
+        """Wait that long."""
+        ...
+
+
+class Together(Protocol):
+    """Runs independent calls side by side."""
+
+    def __call__(self, calls: Sequence[Callable[[], T]]) -> list[T]:
+        """Run all calls, wait for all of them, return their results in order; the first call's error is raised."""
+        ...
