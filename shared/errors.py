@@ -1,15 +1,15 @@
 """The errors of the product, split first by what the caller must do. Status codes are web.py's business.
 
-    SkillSyncError
-    ├── RejectedError       never retry: the input, the request or the evidence is wrong
-    │   ├── InputError        what came in has the wrong form
-    │   ├── DeniedError       who asks is unknown
-    │   ├── NotFoundError     what was asked for does not exist
-    │   ├── UnverifiedError   signed evidence does not hold
-    │   └── ConfigError       a setting is missing or wrong
-    ├── UnavailableError    retry later: an outside system did not answer as it should
-    │   └── DeadlineError     this call's own time is over
-    └── ConflictError       re-read and decide: somebody else wrote first
+SkillSyncError
+├── RejectedError       never retry: the input, the request or the evidence is wrong
+│   ├── InputError        what came in has the wrong form
+│   ├── DeniedError       who asks is unknown
+│   ├── NotFoundError     what was asked for does not exist
+│   ├── UnverifiedError   signed evidence does not hold
+│   └── ConfigError       a setting is missing or wrong
+├── UnavailableError    retry later: an outside system did not answer as it should
+│   └── DeadlineError     this call's own time is over
+└── ConflictError       re-read and decide: somebody else wrote first
 """
 
 from __future__ import annotations

@@ -209,6 +209,7 @@ class Pointer:
     trigger: Trigger
     commit: CommitSha
     previous_commit: CommitSha | None
+    history_rewritten: bool
     manifest: ManifestRef
     history: tuple[tuple[int, Digest], ...]
     deployed_at: str

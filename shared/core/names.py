@@ -30,7 +30,9 @@ def check_name(name: str) -> str:
     """
     dots = any(segment in {".", ".."} for segment in name.split("/"))
     if len(name) > MAX_NAME_BYTES or dots or not _NAME.fullmatch(name):
-        raise InputError("NAME_INVALID", f"an object's name is segments of A-Z a-z 0-9 . _ - joined by /, got {name[:80]!r}")
+        raise InputError(
+            "NAME_INVALID", f"an object's name is segments of A-Z a-z 0-9 . _ - joined by /, got {name[:80]!r}"
+        )
     return name
 
 

@@ -1,0 +1,173 @@
+"""The summary: recent deployments, last webhook and poll, daily counters. All that health reads beside pointer and pullers.
+
+It can always be rebuilt from the records; a sync that finds it behind the pointer writes what is missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from shared.core.canonical import canonical_bytes, parse_object
+from shared.core.names import parse_deployment
+from shared.errors import InputError
+from shared.model import DeploymentId
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from shared.core.decide import Decision
+    from shared.model import Pointer
+
+SCHEMA = "skill-sync/summary/1"
+MAX_DEPLOYMENTS = 50
+MAX_DAYS = 30
+MAX_NAMES = 20
+LATENCY_BUCKETS_MS = (250, 500, 1000, 2000, 4000, 8000, 25_000)
+"""Upper bounds of the histogram's buckets; one more bucket holds what took longer."""
+
+Line = dict[str, object]
+"""One deployment as the summary and the API show it: `line_of` says what it holds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """The summary's content. `webhook` and `poller` hold the last times; `days` counters by day, `latency` among them."""
+
+    deployments: tuple[Line, ...] = ()
+    webhook: dict[str, object] = field(default_factory=dict)
+    poller: dict[str, object] = field(default_factory=dict)
+    days: dict[str, dict[str, object]] = field(default_factory=dict)
+
+    @property
+    def newest(self) -> tuple[int, int]:
+        """Epoch and sequence of the newest deployment on record, (0, 0) where there is none."""
+        return max((parse_deployment(str(line["id"])) for line in self.deployments), default=(0, 0))
+
+
+Change = Callable[[Summary], Summary]
+"""One change of the summary; it is applied again when another writer came first, so it must not depend on its own effect."""
+
+
+def summary_bytes(summary: Summary) -> bytes:
+    """Write the summary canonically."""
+    return canonical_bytes(
+        {
+            "schema": SCHEMA,
+            "deployments": list(summary.deployments),
+            "webhook": summary.webhook,
+            "poller": summary.poller,
+            "days": summary.days,
+        }
+    )
+
+
+def parse_summary(data: bytes) -> Summary:
+    """Read a summary. One that is damaged counts as empty, since the records can fill it again.
+
+    Args:
+        data: The object's content.
+    """
+    try:
+        document = parse_object(data, what="the summary")
+        lines = document.get("deployments")
+        known = [line for line in lines if isinstance(line, dict)] if isinstance(lines, list) else []
+        summary = Summary(
+            deployments=tuple(known),
+            webhook=_mapping(document.get("webhook")),
+            poller=_mapping(document.get("poller")),
+            days={key: _mapping(value) for key, value in _mapping(document.get("days")).items()},
+        )
+        return summary if document.get("schema") == SCHEMA and summary.newest >= (0, 0) else Summary()
+    except (InputError, KeyError):
+        return Summary()
+
+
+def line_of(pointer: Pointer, decision: Decision) -> Line:
+    """Describe one deployment in one line.
+
+    Args:
+        pointer: The deployment's pointer.
+        decision: What it changed against its predecessor.
+    """
+    return {
+        "id": pointer.deployment,
+        "timestamp": pointer.deployed_at,
+        "commit_sha": pointer.commit,
+        "status": pointer.status.value,
+        "trigger": pointer.trigger.value,
+        "action": pointer.action.value,
+        "history_rewritten": pointer.history_rewritten,
+        "skills": pointer.manifest.skills,
+        "withheld": len(decision.manifest.withheld),
+        "published": list(decision.published[:MAX_NAMES]),
+        "removed": list(decision.removed[:MAX_NAMES]),
+        "held": [item.id for item in decision.withheld[:MAX_NAMES]],
+    }
+
+
+def with_deployments(summary: Summary, lines: Iterable[Line], day: str) -> Summary:
+    """Add deployments that are not on record yet, and count them on that day."""
+    known = {line["id"] for line in summary.deployments}
+    fresh = [line for line in lines if line["id"] not in known]
+    if not fresh:
+        return summary
+    ordered = sorted((*summary.deployments, *fresh), key=lambda line: parse_deployment(str(line["id"])))
+    counted = summary
+    for line in fresh:
+        counted = count(counted, day, "rejected" if line["status"] == "rejected" else "deployments")
+    return replace(counted, deployments=tuple(ordered[-MAX_DEPLOYMENTS:]))
+
+
+def with_webhook(summary: Summary, at: str) -> Summary:
+    """Note the last genuine webhook that asked for a sync."""
+    received = max(at, str(summary.webhook.get("last_received", "")))
+    return count(replace(summary, webhook={**summary.webhook, "last_received": received}), at[:10], "webhooks")
+
+
+def with_poll(summary: Summary, at: str, commit: str) -> Summary:
+    """Note a poll that read the head and finished."""
+    checked = max(at, str(summary.poller.get("last_check", "")))
+    return count(replace(summary, poller={"last_check": checked, "last_head": commit}), at[:10], "polls")
+
+
+def with_failure(summary: Summary, at: str, code: str) -> Summary:
+    """Note a sync that failed with that error code; the next poll that succeeds takes the note away."""
+    return count(replace(summary, poller={**summary.poller, "error": code, "error_at": at}), at[:10], "failed")
+
+
+def with_latency(summary: Summary, day: str, milliseconds: float) -> Summary:
+    """Count one deployment's time from the call to the moved pointer into the day's histogram."""
+    bucket = sum(milliseconds > bound for bound in LATENCY_BUCKETS_MS)
+    today = dict(summary.days.get(day, {}))
+    counts = today.get("latency")
+    histogram = list(counts) if isinstance(counts, list) else [0] * (len(LATENCY_BUCKETS_MS) + 1)
+    histogram[bucket] += 1
+    return replace(summary, days=_kept({**summary.days, day: {**today, "latency": histogram}}))
+
+
+def count(summary: Summary, day: str, what: str) -> Summary:
+    """Raise one of the day's counters by one."""
+    today = dict(summary.days.get(day, {}))
+    former = today.get(what)
+    today[what] = (former if isinstance(former, int) else 0) + 1
+    return replace(summary, days=_kept({**summary.days, day: today}))
+
+
+def missing_from(summary: Summary, pointer: Pointer | None) -> list[DeploymentId]:
+    """List the deployments up to the pointer that the summary lacks, oldest first, at most as many as it can hold."""
+    if pointer is None:
+        return []
+    epoch, seq = summary.newest
+    first = seq + 1 if epoch == pointer.epoch else 1
+    first = max(first, pointer.seq - MAX_DEPLOYMENTS + 1)
+    return [DeploymentId(f"{pointer.epoch}-{number}") for number in range(first, pointer.seq + 1)]
+
+
+def _kept(days: dict[str, dict[str, object]]) -> dict[str, dict[str, object]]:
+    return {day: days[day] for day in sorted(days)[-MAX_DAYS:]}
+
+
+def _mapping(value: object) -> dict[str, object]:
+    return dict(value) if isinstance(value, dict) else {}

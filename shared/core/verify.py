@@ -1,0 +1,108 @@
+"""Whether a pointer may be believed: from bytes that anybody could have sent to a `Pointer`, one check after the other.
+
+The order is the rule. The signature comes before the payload is parsed, so that only a signer can reach the parser; and
+what a signer said decides before the dates do, so that a clock alone can never accuse anybody.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, NewType
+
+from shared.core.canonical import digest_of
+from shared.core.envelope import open_envelope
+from shared.core.names import parse_timestamp
+from shared.core.pointer import PAYLOAD_TYPE, lineage, parse_pointer
+from shared.errors import InputError, UnverifiedError
+from shared.model import Floor
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from shared.model import Pointer, Trust
+
+UnverifiedPointer = NewType("UnverifiedPointer", bytes)
+"""An envelope as it came in; `verify_pointer` makes a `Pointer` of it, or says why not."""
+
+CLOCK_TOLERANCE = timedelta(minutes=5)
+
+
+def read_pointer(envelope: UnverifiedPointer, trust: Trust) -> Pointer:
+    """Prove who signed and that it is about our content (checks 3 to 6): what any record must pass, however old.
+
+    Args:
+        envelope: The bytes.
+        trust: Whose signature counts.
+
+    Raises:
+        UnverifiedError: `pointer_unverifiable`, `wrong_channel`, `monotonic_violation` (an epoch ahead of the trust) or
+            `epoch_pending_republish` (behind it).
+    """
+    payload = open_envelope(envelope, PAYLOAD_TYPE, trust.signer_keys)
+    try:
+        pointer = parse_pointer(payload)
+    except InputError as error:
+        raise UnverifiedError("pointer_unverifiable", error.message) from None
+    ours = (trust.channel, trust.repo, trust.ref)
+    theirs = (pointer.channel, pointer.repo, pointer.ref)
+    if ours != theirs:
+        raise UnverifiedError("wrong_channel", f"expected (channel, repo, ref) {ours}, got {theirs}")
+    if pointer.epoch > trust.epoch:
+        raise UnverifiedError("monotonic_violation", f"epoch {pointer.epoch} is ahead of the trusted {trust.epoch}")
+    if pointer.epoch < trust.epoch:
+        raise UnverifiedError("epoch_pending_republish", f"epoch {pointer.epoch} is behind the trusted {trust.epoch}")
+    return pointer
+
+
+def verify_pointer(
+    envelope: UnverifiedPointer, trust: Trust, floor: Floor | None, now: datetime, *, proven: Pointer | None = None
+) -> Pointer:
+    """Prove that an envelope holds the newest pointer we may follow (checks 3 to 9).
+
+    Args:
+        envelope: The bytes.
+        trust: Whose signature counts.
+        floor: The newest pointer accepted so far, None before the first.
+        now: The verifier's wall clock.
+        proven: The verified record of the floor's deployment, where the floor is older than the pointer's history.
+
+    Returns:
+        The pointer. It may be the remembered one, or an older refresh of it: the caller then changes nothing.
+
+    Raises:
+        UnverifiedError: as `read_pointer`, and `mismatch_detected` (sequence behind the floor), `monotonic_violation`
+            (another history), `history_unproven` (give `proven`), `clock_skew`, `pointer_expired`.
+    """
+    pointer = read_pointer(envelope, trust)
+    if floor is not None and floor.epoch == pointer.epoch:
+        _check_lineage(pointer, floor, proven)
+    if parse_timestamp(pointer.issued_at) > now + CLOCK_TOLERANCE:
+        raise UnverifiedError("clock_skew", f"issued at {pointer.issued_at}, over five minutes ahead of this clock")
+    if parse_timestamp(pointer.expires_at) <= now:
+        raise UnverifiedError("pointer_expired", f"expired at {pointer.expires_at}")
+    return pointer
+
+
+def floor_of(pointer: Pointer) -> Floor:
+    """Return what must be remembered once this pointer is accepted."""
+    return Floor(epoch=pointer.epoch, seq=pointer.seq, digest=pointer.manifest.sha256, issued_at=pointer.issued_at)
+
+
+def etag_of(envelope: bytes) -> str:
+    """Return the HTTP entity tag under which an envelope is served."""
+    return f'"{digest_of(envelope)}"'
+
+
+def _check_lineage(pointer: Pointer, floor: Floor, proven: Pointer | None) -> None:
+    if pointer.seq < floor.seq:
+        raise UnverifiedError("mismatch_detected", f"sequence {pointer.seq} is behind the remembered {floor.seq}")
+    known = dict(lineage(pointer))
+    if proven is not None and proven.epoch == pointer.epoch:
+        known.setdefault(proven.seq, proven.manifest.sha256)
+    digest = known.get(floor.seq)
+    if digest is None and floor.seq > min(known):
+        raise UnverifiedError("monotonic_violation", f"the history lacks sequence {floor.seq}, which was accepted here")
+    if digest is None:
+        raise UnverifiedError("history_unproven", f"the history does not reach back to sequence {floor.seq}")
+    if digest != floor.digest:
+        raise UnverifiedError("monotonic_violation", f"sequence {floor.seq} was accepted here with another manifest")

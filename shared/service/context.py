@@ -1,0 +1,59 @@
+"""What every use case is given: the ports, whose trust it acts under, and the settings that matter to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from shared.errors import DeadlineError
+
+if TYPE_CHECKING:
+    from shared.core.rules import Terms
+    from shared.model import Trust
+    from shared.ports import Clock, Signer, Source, Store, Together
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """The ports and settings of one call. `poll_seconds` is the polling interval, `root` the publish root."""
+
+    store: Store
+    source: Source
+    signer: Signer
+    clock: Clock
+    together: Together
+    trust: Trust
+    terms: Terms
+    root: str
+    poll_seconds: float
+
+
+class Deadline:
+    """The time that one call allows itself; nothing runs on after the HTTP answer.
+
+    Args:
+        clock: Tells the time.
+        seconds: How long the call may take from now.
+    """
+
+    def __init__(self, clock: Clock, seconds: float) -> None:
+        self._clock = clock
+        self._started = clock.monotonic()
+        self._seconds = seconds
+
+    def elapsed(self) -> float:
+        """Seconds since the call began."""
+        return self._clock.monotonic() - self._started
+
+    def remaining(self) -> float:
+        """Seconds left, never below zero."""
+        return max(0.0, self._seconds - self.elapsed())
+
+    def check(self) -> None:
+        """Stop here if the time is over.
+
+        Raises:
+            DeadlineError: `DEADLINE_PASSED`; what was stored stays, and the next poll finishes.
+        """
+        if self.remaining() <= 0:
+            raise DeadlineError("DEADLINE_PASSED", f"not finished within {self._seconds:g} s; the next poll finishes")

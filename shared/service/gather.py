@@ -1,0 +1,78 @@
+"""Gathering what a decision needs: first what is live, only then the head, and of the head only what is not known yet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from shared import log
+from shared.core.archive import unpack
+from shared.core.discover import discover
+from shared.core.judge import judge, select_files
+from shared.errors import InputError, NotFoundError, UnavailableError
+from shared.model import BlobId
+from shared.service.objects import read_object
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from shared.core.judge import Verdict
+    from shared.model import CommitSha, LiveSkill, Manifest, SkillAtHead, SkillId, TreeEntry
+    from shared.service.context import Context, Deadline
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """The skills that the branch head holds."""
+
+    commit: CommitSha
+    skills: dict[SkillId, SkillAtHead]
+
+
+def read_head(context: Context, commit: CommitSha) -> Head:
+    """List the commit's tree and find the skills in it."""
+    return Head(commit=commit, skills=discover(context.source.listing(commit), context.root))
+
+
+def judge_skills(
+    context: Context, before: Manifest, head: Head, ids: Iterable[SkillId], deadline: Deadline
+) -> dict[SkillId, Verdict]:
+    """Judge these skills at head, fetching only the contents that no archive of theirs holds.
+
+    Args:
+        context: The ports.
+        before: The live manifest.
+        head: The skills at head.
+        ids: Which of them to judge.
+        deadline: Checked before the source is asked.
+    """
+    skills = [head.skills[key] for key in ids]
+    wanted = {
+        entry.id: replace(entry, path=f"{skill.path}/{entry.path}")
+        for skill in skills
+        for entry in select_files(skill, context.terms).entries
+    }
+    contents = _from_archives(context, before, wanted)
+    missing = [entry for key, entry in wanted.items() if BlobId(key) not in contents]
+    deadline.check()
+    if missing:
+        contents = {**contents, **context.source.blobs(head.commit, missing)}
+    return {skill.id: judge(skill, contents, before.skills.get(skill.id), context.terms) for skill in skills}
+
+
+def _from_archives(context: Context, before: Manifest, wanted: Mapping[str, TreeEntry]) -> dict[BlobId, bytes]:
+    # A file that did not change, or only moved, is in an archive of the live manifest; the source is not asked again.
+    holders = [skill for skill in before.skills.values() if any(file.blob in wanted for file in skill.files)]
+    found: dict[BlobId, bytes] = {}
+    for files in context.together([lambda skill=skill: _files_of(context, skill) for skill in holders]):  # type: ignore[misc]
+        found.update((blob, data) for blob, data in files.items() if blob in wanted)
+    return found
+
+
+def _files_of(context: Context, skill: LiveSkill) -> dict[BlobId, bytes]:
+    try:
+        return {file.blob: file.data for file in unpack(read_object(context.store, skill.archive))}
+    except (NotFoundError, InputError, UnavailableError) as error:
+        # The source still has it; publishing the skill anew then repairs the store.
+        log.warning("A live archive cannot be read; its files are fetched again", code=error.code, skill=skill.id)
+        return {}

@@ -1,0 +1,140 @@
+"""Moving the pointer: everything that the new manifest needs is stored first, the pointer last."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from shared import log
+from shared.core.canonical import digest_of
+from shared.core.manifest import MAX_MANIFEST_BYTES, manifest_bytes
+from shared.core.names import CURRENT
+from shared.core.pointer import Move, next_pointer, refreshed, sign_pointer
+from shared.core.summary import with_latency
+from shared.errors import InputError
+from shared.model import Action, ManifestRef, Status
+from shared.service.objects import renew_object, swap, write_object, write_record
+from shared.service.record import record_deployment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from shared.core.decide import Decision
+    from shared.core.summary import Change, Summary
+    from shared.model import CommitSha, Digest, Pointer, Trigger
+    from shared.service.context import Context, Deadline
+    from shared.service.live import Live
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intent:
+    """Why a pointer moves: what it does, what set it going, on which head, and what the summary is to be told."""
+
+    action: Action
+    trigger: Trigger
+    commit: CommitSha
+    tell: Change
+    history_rewritten: bool = False
+
+
+def publish(
+    context: Context, live: Live, decision: Decision, archives: Iterable[bytes], intent: Intent, deadline: Deadline
+) -> Pointer:
+    """Make a decision live.
+
+    A crash before the pointer leaves objects that nobody names; one after it leaves a record that the next sync writes.
+
+    Args:
+        context: The ports.
+        live: What was read; the pointer moves only if it still stands at that generation.
+        decision: The next manifest and what it changes.
+        archives: The archives of the decision's candidates.
+        intent: What the pointer is to say.
+        deadline: The pointer does not move after it.
+
+    Returns:
+        The new pointer.
+
+    Raises:
+        ConflictError: another deployment came first; gather again.
+        DeadlineError: the time was over before the pointer moved.
+    """
+    data = manifest_bytes(decision.manifest)
+    if len(data) > MAX_MANIFEST_BYTES:
+        raise InputError("MANIFEST_TOO_LARGE", f"a manifest has at most {MAX_MANIFEST_BYTES} bytes, got {len(data)}")
+    context.together(_preparations(context, live, decision, [*archives, data]))
+    deadline.check()
+    pointer = next_pointer(
+        live.pointer,
+        Move(
+            action=intent.action,
+            status=_status(intent.action, decision),
+            trigger=intent.trigger,
+            commit=intent.commit,
+            manifest=ManifestRef(sha256=digest_of(data), size=len(data), skills=len(decision.manifest.skills)),
+            history_rewritten=intent.history_rewritten,
+            token=secrets.token_hex(16),
+        ),
+        trust=context.trust,
+        now=context.clock.now(),
+        poll_seconds=context.poll_seconds,
+    )
+    envelope = sign_pointer(pointer, context.signer)
+    swap(context.store, CURRENT, envelope, if_generation=live.generation)
+    _announce(pointer, decision)
+    took = deadline.elapsed() * 1000
+
+    def tell(summary: Summary) -> Summary:
+        return with_latency(intent.tell(summary), pointer.deployed_at[:10], took)
+
+    record_deployment(context, live, envelope, pointer, decision, tell)
+    return pointer
+
+
+def refresh(context: Context, live: Live, pointer: Pointer, commit: CommitSha) -> Pointer:
+    """Sign the same deployment again, with the head that was now decided on and with new dates.
+
+    Raises:
+        ConflictError: another writer came first; gather again.
+    """
+    now = context.clock.now()
+    fresh = refreshed(pointer, commit=commit, now=now, poll_seconds=context.poll_seconds)
+    swap(context.store, CURRENT, sign_pointer(fresh, context.signer), if_generation=live.generation)
+    return fresh
+
+
+def _preparations(context: Context, live: Live, decision: Decision, new: list[bytes]) -> list[Callable[[], None]]:
+    brought = {digest_of(data) for data in new}
+    calls: list[Callable[[], None]] = [lambda data=data: write_object(context.store, data) for data in new]  # type: ignore[misc]
+    calls += [
+        lambda digest=digest: renew_object(context.store, digest)  # type: ignore[misc]
+        for digest in sorted(_returning(decision) - brought)
+    ]
+    former = live.pointer
+    if former is not None:
+        calls.append(lambda: write_record(context.store, former.deployment, live.envelope))
+    return calls
+
+
+def _returning(decision: Decision) -> set[Digest]:
+    return {decision.manifest.skills[key].archive for key in decision.published}
+
+
+def _status(action: Action, decision: Decision) -> Status:
+    if action is Action.ROLLBACK:
+        return Status.ROLLED_BACK
+    only_withheld = decision.withheld and not (decision.published or decision.removed)
+    return Status.REJECTED if only_withheld else Status.SUCCESS
+
+
+def _announce(pointer: Pointer, decision: Decision) -> None:
+    log.info(
+        "Successfully deployed" if pointer.status is not Status.REJECTED else "Nothing published: all changes withheld",
+        deployment=pointer.deployment,
+        commit=pointer.commit,
+        trigger=pointer.trigger.value,
+        published=decision.published,
+        removed=decision.removed,
+        withheld=[item.id for item in decision.withheld],
+    )

@@ -1,0 +1,174 @@
+"""Bookkeeping behind the pointer: records, events and the summary, and healing them after a crash.
+
+The pointer is what counts. Nothing here can undo a deployment, and all of it can be written again by the next sync.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from shared import log
+from shared.core.decide import changes
+from shared.core.events import event, events_of
+from shared.core.manifest import empty_manifest
+from shared.core.names import SUMMARY, record_name, timestamp
+from shared.core.summary import (
+    Summary,
+    line_of,
+    missing_from,
+    parse_summary,
+    summary_bytes,
+    with_deployments,
+    with_failure,
+)
+from shared.core.verify import UnverifiedPointer, read_pointer
+from shared.errors import ConflictError, RejectedError, SkillSyncError, UnavailableError
+from shared.service.objects import create_once, read_manifest, swap, write_record
+
+if TYPE_CHECKING:
+    from shared.core.decide import Decision
+    from shared.core.summary import Change, Line
+    from shared.model import CommitSha, DeploymentId, Digest, Manifest, Pointer
+    from shared.service.context import Context
+    from shared.service.live import Live
+
+_ATTEMPTS = 6
+
+
+def record_deployment(
+    context: Context, live: Live, envelope: bytes, pointer: Pointer, decision: Decision, change: Change
+) -> None:
+    """Write what is known of a deployment whose pointer has just moved; a failure is left to the next sync.
+
+    Args:
+        context: The ports.
+        live: What was read before, with the summary.
+        envelope: The signed pointer.
+        pointer: The same, readable.
+        decision: What the deployment changed.
+        change: What else this call has to tell the summary.
+    """
+
+    def with_line(summary: Summary) -> Summary:
+        return change(with_deployments(summary, [line_of(pointer, decision)], pointer.deployed_at[:10]))
+
+    try:
+        # Events first: once the summary has the line, nobody looks for missing events again.
+        write_events(context, pointer, decision)
+        context.together(
+            [
+                lambda: write_record(context.store, pointer.deployment, envelope),
+                lambda: update_summary(context, live, with_line),
+            ]
+        )
+    except (UnavailableError, ConflictError) as error:
+        log.warning("Bookkeeping is left to the next sync", code=error.code, deployment=pointer.deployment)
+
+
+def heal(context: Context, live: Live) -> bool:
+    """Write the records, events and lines that a crash left out, before anything else is done.
+
+    Returns:
+        Whether anything was missing; the summary must then be read again.
+    """
+    if live.pointer is None:
+        return False
+    missing = missing_from(live.summary, live.pointer)
+    if not missing:
+        return False
+    write_record(context.store, live.pointer.deployment, live.envelope)
+    lines: list[Line] = []
+    for deployment in missing:
+        pointer = live.pointer if deployment == live.pointer.deployment else _recorded(context, deployment)
+        if pointer is not None:
+            decision = _changes_of(context, pointer)
+            write_events(context, pointer, decision)
+            lines.append(line_of(pointer, decision))
+    day = live.pointer.deployed_at[:10]
+    update_summary(context, live, lambda summary: with_deployments(summary, lines, day))
+    log.info("Wrote missing records", deployments=len(lines))
+    return True
+
+
+def update_summary(context: Context, live: Live, change: Change) -> None:
+    """Change the summary by compare-and-swap, again from what is there now when another writer came first.
+
+    Raises:
+        ConflictError: `SUMMARY_BUSY`, after several tries.
+    """
+    _swap_summary(context, live.summary, live.summary_generation, change)
+
+
+def _swap_summary(context: Context, summary: Summary, generation: int, change: Change) -> None:
+    for _ in range(_ATTEMPTS):
+        try:
+            swap(context.store, SUMMARY, summary_bytes(change(summary)), if_generation=generation)
+        except ConflictError:
+            stored = context.store.get(SUMMARY)
+            summary = Summary() if stored is None else parse_summary(stored.data)
+            generation = 0 if stored is None else stored.generation
+        else:
+            return
+    raise ConflictError("SUMMARY_BUSY", "the summary kept changing under the write")
+
+
+def note(context: Context, live: Live, change: Change) -> None:
+    """Change the summary if that works; what is only counted must never fail a call."""
+    try:
+        update_summary(context, live, change)
+    except SkillSyncError as error:
+        log.warning("The summary was not updated", code=error.code)
+
+
+def record_failure(context: Context, code: str) -> None:
+    """Note that a sync failed, with one event when the fault is a new one; never fails itself."""
+    at = timestamp(context.clock.now())
+    try:
+        stored = context.store.get(SUMMARY)
+        summary = Summary() if stored is None else parse_summary(stored.data)
+        if summary.poller.get("error") != code:
+            create_once(context.store, *event(at, f"failed-{code.lower()}", "failed", {"code": code}))
+        _swap_summary(
+            context, summary, 0 if stored is None else stored.generation, lambda it: with_failure(it, at, code)
+        )
+    except SkillSyncError as error:
+        log.warning("The failure was not noted", code=error.code, failure=code)
+
+
+def record_rewrite(context: Context, pointer: Pointer, commit: CommitSha) -> None:
+    """Write the event of a force-push that changed no skill; it has no deployment that could tell."""
+    details: dict[str, object] = {"commit": commit, "previous_commit": pointer.commit}
+    name, data = event(pointer.issued_at, f"history-rewritten-{commit[:12]}", "history-rewritten", details)
+    create_once(context.store, name, data)
+
+
+def write_events(context: Context, pointer: Pointer, decision: Decision) -> None:
+    """Write a deployment's events; written again after a crash they have the same names, so nothing is doubled."""
+    context.together(
+        [
+            lambda name=name, data=data: create_once(context.store, name, data)  # type: ignore[misc]
+            for name, data in events_of(pointer, decision)
+        ]
+    )
+
+
+def _recorded(context: Context, deployment: DeploymentId) -> Pointer | None:
+    stored = context.store.get(record_name(deployment))
+    try:
+        return None if stored is None else read_pointer(UnverifiedPointer(stored.data), context.trust)
+    except RejectedError as error:
+        log.warning("A deployment's record cannot be verified", code=error.code, deployment=deployment)
+        return None
+
+
+def _changes_of(context: Context, pointer: Pointer) -> Decision:
+    before = _manifest(context, pointer.history[-1][1] if pointer.history else None)
+    return changes(before, _manifest(context, pointer.manifest.sha256))
+
+
+def _manifest(context: Context, digest: Digest | None) -> Manifest:
+    nothing = empty_manifest(channel=context.trust.channel, repo=context.trust.repo, root=context.root, rules="")
+    try:
+        return nothing if digest is None else read_manifest(context.store, digest)
+    except RejectedError:
+        return nothing

@@ -1,0 +1,69 @@
+"""The rollback: an earlier deployment's skills become live again, and stay so until a skill itself changes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from shared import log
+from shared.core import decide
+from shared.core.names import parse_deployment, record_name
+from shared.core.verify import UnverifiedPointer, read_pointer
+from shared.errors import ConflictError, NotFoundError
+from shared.model import Action, Trigger
+from shared.service.live import read_live
+from shared.service.objects import read_manifest
+from shared.service.publish import Intent, publish
+from shared.service.record import heal
+from shared.service.sync import Outcome, outcome_of
+
+if TYPE_CHECKING:
+    from shared.model import DeploymentId, Pointer
+    from shared.service.context import Context, Deadline
+
+
+def roll_back(context: Context, to: DeploymentId, deadline: Deadline) -> Outcome:
+    """Make an earlier deployment's skills live. The source is not asked, so this works while it is down.
+
+    Args:
+        context: The ports.
+        to: The deployment to go back to.
+        deadline: Until when the pointer may move.
+
+    Raises:
+        InputError: `DEPLOYMENT_ID_INVALID`.
+        NotFoundError: `DEPLOYMENT_UNKNOWN`, or `OBJECT_MISSING` when its archives have been collected.
+        DeadlineError: not finished in time.
+    """
+    parse_deployment(to)
+    while True:
+        deadline.check()
+        try:
+            return _once(context, to, deadline)
+        except ConflictError as conflict:
+            log.info("Another deployment came first; gathering again", code=conflict.code)
+
+
+def _once(context: Context, to: DeploymentId, deadline: Deadline) -> Outcome:
+    live = read_live(context)
+    if heal(context, live):
+        live = read_live(context)
+    if live.pointer is None:
+        raise NotFoundError("DEPLOYMENT_UNKNOWN", "nothing was ever deployed")
+    target = live.pointer if to == live.pointer.deployment else _recorded(context, to)
+    before, after = (
+        read_manifest(context.store, digest) for digest in (live.pointer.manifest.sha256, target.manifest.sha256)
+    )
+    decision = decide.roll_back(before, after, live.pointer.commit)
+    if decision.manifest == before:
+        return Outcome(status=None, deployment=live.pointer.deployment, commit=live.pointer.commit)
+    intent = Intent(
+        action=Action.ROLLBACK, trigger=Trigger.ROLLBACK, commit=live.pointer.commit, tell=lambda summary: summary
+    )
+    return outcome_of(publish(context, live, decision, (), intent, deadline), decision)
+
+
+def _recorded(context: Context, deployment: DeploymentId) -> Pointer:
+    stored = context.store.get(record_name(deployment))
+    if stored is None:
+        raise NotFoundError("DEPLOYMENT_UNKNOWN", f"there is no record of deployment {deployment}")
+    return read_pointer(UnverifiedPointer(stored.data), context.trust)

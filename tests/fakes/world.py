@@ -1,0 +1,160 @@
+"""A whole cloud side in memory: the real use cases over fakes, with words for what tests do to it."""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING, TypeVar
+
+from shared.adapters.signer import Ed25519Signer
+from shared.core.archive import unpack
+from shared.core.names import CURRENT, SUMMARY
+from shared.core.rules import Terms, ValidationPolicy
+from shared.core.summary import Summary, parse_summary
+from shared.core.verify import UnverifiedPointer, read_pointer
+from shared.model import CommitSha, DeploymentId, Manifest, Pointer, Push, SkillId, Trigger, Trust
+from shared.service.context import Context, Deadline
+from shared.service.objects import read_manifest, read_object
+from shared.service.rollback import roll_back
+from shared.service.sync import Command, Outcome, synchronise
+from tests.fakes.clock import FakeClock
+from tests.fakes.memory_source import Files, MemoryRepository, MemorySource
+from tests.fakes.memory_store import MemoryStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from shared.ports import Source, Store
+
+T = TypeVar("T")
+
+SIGNER = Ed25519Signer(base64.b64encode(bytes(range(32))).decode())
+REPO = "octo/skills"
+MAIN = "refs/heads/main"
+TRUST = Trust(
+    version=1, channel="prod", repo=REPO, ref=MAIN, epoch=1, signer_keys={SIGNER.key_id: SIGNER.public_key}
+)
+
+
+def in_order(calls: Sequence[Callable[[], T]]) -> list[T]:
+    return [call() for call in calls]
+
+
+def skill(name: str, text: str = "Text.", *, version: str | None = "1.0.0", **resources: str) -> Files:
+    """The files of one valid skill at the repository's root; resources are `name="text"`, published as `name.txt`."""
+    stated = f"version: {version}\n" if version else ""
+    files = {f"{name}/SKILL.md": f"---\nname: {name}\ndescription: Does {name}.\n{stated}---\n{text}\n".encode()}
+    return files | {f"{name}/{key}.txt": value.encode() for key, value in resources.items()}
+
+
+def bad_skill(name: str) -> Files:
+    """A skill that the rules reject."""
+    return {f"{name}/SKILL.md": f"# {name} without frontmatter\n".encode()}
+
+
+class World:
+    """Store, source, clock and the use cases over them."""
+
+    def __init__(
+        self,
+        *,
+        policy: ValidationPolicy = ValidationPolicy.PER_SKILL,
+        store: Store | None = None,
+        repository: MemoryRepository | None = None,
+    ) -> None:
+        self.store: Store = MemoryStore() if store is None else store
+        self.repository = repository or MemoryRepository()
+        self.source: Source = MemorySource(self.repository)
+        self.clock = FakeClock()
+        self.terms = Terms(validation=policy)
+        self.root = ""
+
+    @property
+    def context(self) -> Context:
+        return Context(
+            store=self.store,
+            source=self.source,
+            signer=SIGNER,
+            clock=self.clock,
+            together=in_order,
+            trust=TRUST,
+            terms=self.terms,
+            root=self.root,
+            poll_seconds=300.0,
+        )
+
+    def push(self, *parts: Files) -> Push:
+        """Commit exactly these files and return the push that GitHub would announce."""
+        before = self.repository.head
+        after = self.repository.commit({path: data for part in parts for path, data in part.items()})
+        return a_push(before or CommitSha("0" * 40), after)
+
+    def webhook(self, push: Push, *, seconds: float = 8.0) -> Outcome:
+        return self._sync(Command(trigger=Trigger.WEBHOOK, push=push), seconds)
+
+    def poll(self, *, seconds: float = 300.0) -> Outcome:
+        return self._sync(Command(trigger=Trigger.POLLING), seconds)
+
+    def release(self, *ids: str) -> Outcome:
+        return self._sync(Command(trigger=Trigger.MANUAL, release=tuple(SkillId(key) for key in ids)), 25.0)
+
+    def roll_back(self, to: str) -> Outcome:
+        return roll_back(self.context, DeploymentId(to), Deadline(self.clock, 25.0))
+
+    def deploy(self, *parts: Files) -> Outcome:
+        """Push and deliver its webhook."""
+        return self.webhook(self.push(*parts))
+
+    @property
+    def pointer(self) -> Pointer:
+        stored = self.store.get(CURRENT)
+        assert stored is not None, "nothing was deployed"
+        return read_pointer(UnverifiedPointer(stored.data), TRUST)
+
+    @property
+    def manifest(self) -> Manifest:
+        return read_manifest(self.store, self.pointer.manifest.sha256)
+
+    @property
+    def summary(self) -> Summary:
+        stored = self.store.get(SUMMARY)
+        return Summary() if stored is None else parse_summary(stored.data)
+
+    def live(self) -> dict[str, dict[str, bytes]]:
+        """What a volume would hold: skill to path to content, read through archives."""
+        return {
+            key: {file.path: file.data for file in unpack(read_object(self.store, entry.archive))}
+            for key, entry in self.manifest.skills.items()
+        }
+
+    def texts(self) -> dict[str, str]:
+        """The last line of each live SKILL.md, which `skill` sets."""
+        return {key: files["SKILL.md"].decode().splitlines()[-1] for key, files in self.live().items()}
+
+    def withheld(self) -> dict[str, str]:
+        """Withheld skills with the reason."""
+        return {key: item.reason.value for key, item in self.manifest.withheld.items()}
+
+    def events(self) -> list[str]:
+        """The kinds of all events, in the order of their names."""
+        names = [entry.name for entry in self.store.list("events/")]
+        return [name.rsplit("/", 1)[-1].split("-", 1)[1].removesuffix(".json") for name in names]
+
+    def records(self) -> list[str]:
+        return [entry.name.removeprefix("deployments/").removesuffix(".json") for entry in self.store.list("deployments/")]
+
+    def _sync(self, command: Command, seconds: float) -> Outcome:
+        return synchronise(self.context, command, Deadline(self.clock, seconds))
+
+
+def a_push(before: CommitSha, after: CommitSha, *, forced: bool = False) -> Push:
+    """A push webhook's content."""
+    return Push(
+        repo=REPO,
+        ref=MAIN,
+        before=before,
+        after=after,
+        forced=forced,
+        deleted=False,
+        default_branch="main",
+        changed_skill_files=1,
+    )
