@@ -69,9 +69,7 @@ def list_tree(store: BaseObjectStore, commit: CommitSha) -> list[TreeEntry]:
     return entries
 
 
-def read_blobs(
-    store: BaseObjectStore, entries: Sequence[TreeEntry], allowance: Allowance
-) -> dict[BlobId, bytes]:
+def read_blobs(store: BaseObjectStore, entries: Sequence[TreeEntry], allowance: Allowance) -> dict[BlobId, bytes]:
     """Read the contents of these entries.
 
     Raises:
@@ -122,14 +120,22 @@ def descends(store: BaseObjectStore, commit: ObjectID, ancestor: ObjectID, tick:
         parents: list[ObjectID] = []
         for name in layer:
             tick()
-            found = store[name] if name in store else None
-            gaps = gaps or found is None
-            parents += found.parents if isinstance(found, Commit) else []
+            known = _parents(store, name)
+            gaps = gaps or known is None
+            parents += known or []
         if ancestor in parents:
             return True
         layer = [name for name in dict.fromkeys(parents) if name not in seen]
         seen.update(layer)
     return None if gaps else False
+
+
+def _parents(store: BaseObjectStore, commit: ObjectID) -> list[ObjectID] | None:
+    try:
+        found = store[commit]
+    except KeyError:
+        return None
+    return found.parents if isinstance(found, Commit) else []
 
 
 def _walk(store: BaseObjectStore, root: ObjectID) -> Iterator[TreeEntry]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from dulwich.pack import OFS_DELTA, REF_DELTA, read_pack_header
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
     from dulwich.object_store import MemoryObjectStore
 
@@ -59,7 +59,7 @@ def _unpacked_sizes(pack: bytes) -> Iterator[int]:
         offset = yield from _inflated(pack, offset, is_delta=kind in {OFS_DELTA, REF_DELTA})
 
 
-def _inflated(pack: bytes, offset: int, *, is_delta: bool) -> Iterator[int]:
+def _inflated(pack: bytes, offset: int, *, is_delta: bool) -> Generator[int, None, int]:
     """Yield the sizes of one object's pieces; return the offset behind it."""
     stream = zlib.decompressobj()
     first = True
