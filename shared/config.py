@@ -5,6 +5,7 @@ Settings are read afresh for every call, so that a rotated secret needs no resta
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, fields
 from dataclasses import field as dataclass_field
 from pathlib import Path
@@ -61,6 +62,12 @@ def _layouts(value: str) -> tuple[str, ...]:
     return found
 
 
+def _poll_auth(value: str) -> str:
+    if value not in {"api_key", "iam"}:
+        raise ValueError("api_key or iam")
+    return value
+
+
 def _root(value: str) -> str:
     root = value.strip().strip("/")
     if any(part in {"", ".", ".."} for part in root.split("/")) and root:
@@ -114,6 +121,13 @@ class Settings:
     )
     api_keys: tuple[str, ...] = _setting(
         "MANUAL_SYNC_API_KEY", _secrets, "", "cloud", "The operators' key (`x-api-key`); two lines while it is rotated."
+    )
+    poll_auth: str = _setting(
+        "POLL_AUTH",
+        _poll_auth,
+        "api_key",
+        "cloud",
+        "Who may poll: `api_key` asks for `x-api-key`; `iam` when Cloud IAM alone decides who reaches the function.",
     )
     signing_key: str | None = _setting(
         "SIGNING_KEY", str.strip, None, "cloud", "Ed25519 seed, 32 bytes as base64, that signs pointers."
@@ -224,6 +238,11 @@ def load_settings(environment: Mapping[str, str]) -> Settings:
     if faults:
         raise ConfigError("CONFIG_INVALID", "; ".join(faults))
     return Settings(**values)  # type: ignore[arg-type] # each field's own parser made its value
+
+
+def current_settings() -> Settings:
+    """Read all settings from this process's environment, as they are now."""
+    return load_settings(os.environ)
 
 
 def _raw(environment: Mapping[str, str], name: str) -> str | None:

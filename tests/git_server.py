@@ -5,7 +5,7 @@
         ...  # talk to server.url("origin.git")
         assert [seen.received.path for seen in server.log] == [...]
 
-`routes` answers other paths before git does, so that a stand-in for a whole forge can be built on the same faults and log.
+`routes` answers before git does, so that a stand-in for a whole forge can be built on the same faults and log.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from tests.repos import git_environment
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
@@ -93,6 +94,11 @@ class Fault:
 class GitServer:
     """Serves the repositories below `root`; the switches may be turned between requests.
 
+    Args:
+        root: The folder of the bare repositories.
+        routes: Answers a request, or returns None to let git answer it.
+        tls: Serve https with this context instead of http.
+
     Attributes:
         protocol_v2: Whether the server knows git's protocol v2; v0 is always known.
         allow_filter: Whether partial fetches are allowed (`uploadpack.allowFilter`).
@@ -101,7 +107,7 @@ class GitServer:
         connections: How many TCP connections were accepted.
     """
 
-    def __init__(self, root: Path, *, routes: Routes | None = None) -> None:
+    def __init__(self, root: Path, *, routes: Routes | None = None, tls: ssl.SSLContext | None = None) -> None:
         self.root = root
         self.protocol_v2 = True
         self.allow_filter = True
@@ -109,11 +115,14 @@ class GitServer:
         self.log: list[Exchange] = []
         self.connections = 0
         self.stopping = threading.Event()
+        self._scheme = "http" if tls is None else "https"
         self._routes = routes
         self._faults: list[Fault] = []
         self._lock = threading.Lock()
         self._http = _Http(self)
-        self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.02})
+        if tls is not None:
+            self._http.socket = tls.wrap_socket(self._http.socket, server_side=True)
+        self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.005})
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -129,7 +138,7 @@ class GitServer:
 
     def url(self, name: str) -> str:
         """The address of the repository (or of any path) `name`."""
-        return f"http://127.0.0.1:{self._http.server_port}/{name}"
+        return f"{self._scheme}://127.0.0.1:{self._http.server_port}/{name}"
 
     def fail(self, fault: Fault) -> None:
         """Let the next requests that fit go wrong."""

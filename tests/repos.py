@@ -46,14 +46,13 @@ class Repo:
         self._commits = 0
         path.mkdir(parents=True, exist_ok=True)
         self.git("init", "-q", "-b", "main")
-        self.git("config", "gc.auto", "0")
-        self.git("config", "core.autocrlf", "false")
 
     def git(self, *args: str | bytes, data: bytes = b"") -> str:
         """Run git in the repository and return what it printed, without the last newline; fails when git fails."""
         date = (_EPOCH + timedelta(minutes=self._commits)).isoformat()
         env = git_environment(GIT_AUTHOR_DATE=date, GIT_COMMITTER_DATE=date)
-        run = subprocess.run(["git", *args], cwd=self.path, env=env, input=data, capture_output=True, check=False)
+        command = ["git", "-c", "gc.auto=0", "-c", "maintenance.auto=false", *args]
+        run = subprocess.run(command, cwd=self.path, env=env, input=data, capture_output=True, check=False)
         assert run.returncode == 0, f"git {args}: {run.stderr.decode(errors='replace')}"
         return run.stdout.decode(errors="backslashreplace").rstrip("\n")
 
@@ -122,11 +121,13 @@ class Repo:
 
     def mirror(self, path: Path) -> Path:
         """Make the bare repository at `path` an exact mirror of this one (as a force-push does) and return its path."""
+        folder = self.path / ".git"
         if not path.exists():
-            self.git("init", "-q", "--bare", "-b", "main", str(path))
-        if self.git("for-each-ref"):
+            self.git("clone", "-q", "--mirror", ".", str(path))
+        elif (folder / "packed-refs").exists() or any((folder / "refs/heads").iterdir()):
             self.git("push", "-q", "--mirror", "--force", str(path))
-        self.git("--git-dir", str(path), "symbolic-ref", "HEAD", self.git("symbolic-ref", "HEAD"))
+        if (folder / "HEAD").read_bytes() != (path / "HEAD").read_bytes():
+            self.git("--git-dir", str(path), "symbolic-ref", "HEAD", self.git("symbolic-ref", "HEAD"))
         return path
 
     def _stage(self, mode: str, id_: str, path: str) -> None:

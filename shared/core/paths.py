@@ -48,10 +48,14 @@ def check_path(path: str) -> str | None:
     Returns:
         A short reason without the path in it, or None.
     """
+    for is_bad, reason in _PATH_RULES:
+        if is_bad(path):
+            return reason
     segments = path.split("/")
-    faults = [reason for is_bad, reason in _PATH_RULES if is_bad(path)]
-    faults += [reason for is_bad, reason in _SEGMENT_RULES if any(map(is_bad, segments))]
-    return faults[0] if faults else None
+    for is_bad, reason in _SEGMENT_RULES:
+        if any(map(is_bad, segments)):
+            return reason
+    return None
 
 
 def collides(paths: Iterable[str]) -> tuple[str, str] | None:

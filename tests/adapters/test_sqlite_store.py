@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import sqlite3
 import subprocess
 import sys
 import tempfile
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -21,8 +23,11 @@ from shared.errors import InputError, UnavailableError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    Start = Callable[..., subprocess.Popen[str]]
+
 ROOT = Path(__file__).parents[2]
 NOBODY = 65534
+BUSY_TIMEOUT_SECONDS = 0.05
 
 
 @pytest.fixture
@@ -32,7 +37,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def store(path: Path) -> Iterator[SqliteStore]:
-    with closing(SqliteStore(path, busy_timeout_seconds=0.05)) as opened:
+    with closing(SqliteStore(path, busy_timeout_seconds=BUSY_TIMEOUT_SECONDS)) as opened:
         yield opened
 
 
@@ -52,11 +57,26 @@ def assert_unavailable(call: Callable[[], object]) -> None:
     assert caught.value.code == "STORE_UNAVAILABLE"
 
 
-def start(text: str, *arguments: object) -> subprocess.Popen[str]:
-    """Start Python in another process with the store's path in `sys.argv`."""
-    command = [sys.executable, "-c", "import sys\nfrom shared.adapters.sqlite_store import SqliteStore\n" + text]
-    pipe = subprocess.PIPE
-    return subprocess.Popen([*command, *map(str, arguments)], cwd=ROOT, stdin=pipe, stdout=pipe, text=True)
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Start Python in other processes, with the arguments in `sys.argv`; they and their children end with the test."""
+    started = []
+
+    def start_one(text: str, *arguments: object) -> subprocess.Popen[str]:
+        command = [sys.executable, "-c", "import sys\nfrom shared.adapters.sqlite_store import SqliteStore\n" + text]
+        pipe = subprocess.PIPE
+        started.append(
+            subprocess.Popen(
+                [*command, *map(str, arguments)], cwd=ROOT, stdin=pipe, stdout=pipe, text=True, start_new_session=True
+            )
+        )
+        return started[-1]
+
+    yield start_one
+    for process in started:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
 
 
 def open_files(path: Path) -> list[str]:
@@ -156,12 +176,17 @@ def test_locked_database_is_unavailable_for_writes_once_the_timeout_is_over_and_
     store.put("a", b"new", if_generation=0)
 
 
-def test_new_file_that_another_process_holds_is_unavailable(store: SqliteStore, path: Path) -> None:
+@pytest.mark.parametrize("lock", ["BEGIN IMMEDIATE", "BEGIN EXCLUSIVE"])
+def test_new_file_that_another_process_holds_is_waited_for_and_then_unavailable(
+    store: SqliteStore, path: Path, lock: str
+) -> None:
     path.parent.mkdir()
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
-        other.execute("BEGIN EXCLUSIVE")
+        other.execute(lock)
         for call in calls(store):
+            started = time.monotonic()
             assert_unavailable(call)
+            assert time.monotonic() - started >= BUSY_TIMEOUT_SECONDS
     assert store.put("a", b"new", if_generation=0)
 
 
@@ -223,7 +248,7 @@ def test_read_only_file_is_unavailable_and_left_alone() -> None:
         assert store.get("a").data == b"old"
 
 
-def test_full_disk_is_unavailable_and_keeps_the_old_content(store: SqliteStore, path: Path) -> None:
+def test_full_disk_is_unavailable_and_keeps_the_old_content(store: SqliteStore, path: Path, start: Start) -> None:
     generation = store.put("a", b"old", if_generation=0)
     text = """
 import resource
@@ -241,7 +266,9 @@ store.close()
     assert (store.get("a").data, store.get("a").generation) == (b"old", generation)
 
 
-def test_writer_killed_in_the_middle_of_a_transaction_leaves_the_old_content(store: SqliteStore, path: Path) -> None:
+def test_writer_killed_in_the_middle_of_a_transaction_leaves_the_old_content(
+    store: SqliteStore, path: Path, start: Start
+) -> None:
     generation = store.put("a", b"old", if_generation=0)
     # The small cache makes SQLite write uncommitted pages into the log, as it would for a large object.
     text = """
@@ -263,7 +290,9 @@ with store._writing() as connection:
     assert store.put("a", b"new", if_generation=generation) > generation
 
 
-def test_every_write_that_returned_before_a_kill_is_there_and_whole(store: SqliteStore, path: Path) -> None:
+def test_every_write_that_returned_before_a_kill_is_there_and_whole(
+    store: SqliteStore, path: Path, start: Start
+) -> None:
     text = """
 store = SqliteStore(sys.argv[1])
 generation = 0
@@ -281,7 +310,9 @@ for number in range(1_000_000):
     assert numbers in ({b"%d" % returned}, {b"%d" % (returned + 1)})
 
 
-def test_store_that_was_in_use_before_a_fork_works_in_parent_and_children(store: SqliteStore, path: Path) -> None:
+def test_store_that_was_in_use_before_a_fork_works_in_parent_and_children(
+    store: SqliteStore, path: Path, start: Start
+) -> None:
     text = """
 import os, threading, warnings
 from tests.contracts.test_store_contract import raise_counter
@@ -310,7 +341,7 @@ print([os.waitpid(child, 0)[1] for child in children], store.get("counter").data
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
-def test_no_connection_is_open_while_the_process_forks(store: SqliteStore, path: Path) -> None:
+def test_no_connection_is_open_while_the_process_forks(store: SqliteStore, path: Path, start: Start) -> None:
     text = """
 import os
 from pathlib import Path

@@ -1,0 +1,1 @@
+"""The HTTP functions: one thin file for each. `main.py` lists the entry points."""

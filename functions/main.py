@@ -1,0 +1,21 @@
+"""Every entry point of the function set; `functions-framework --source functions/main.py --target <name>` serves one.
+
+The framework puts only this file's folder on the import path, wherever it is started from, so the folder above is added
+before anything of ours is imported.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from functions.app import app
+from functions.poll import poll
+from functions.release import release
+from functions.status import status
+from functions.sync import sync
+from functions.webhook import webhook
+
+__all__ = ["app", "poll", "release", "status", "sync", "webhook"]

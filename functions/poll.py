@@ -1,0 +1,30 @@
+"""The scheduler's poll: whatever webhooks did or failed to do, the head is read again and the pointer kept fresh."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from shared import web, wiring
+from shared.answers import sync_answer
+from shared.errors import DeadlineError
+from shared.model import Trigger
+
+if TYPE_CHECKING:
+    import flask
+
+
+def poll(request: flask.Request) -> flask.Response:
+    """Serve `POST /api/poll`."""
+    return web.serve(request, ROUTES)
+
+
+def _poll(call: web.Call) -> web.Reply:
+    settings = wiring.require_scheduler(call.header("x-api-key"))
+    try:
+        outcome = wiring.synchronise(settings, settings.lock_ttl_seconds, Trigger.POLLING)
+    except DeadlineError as error:
+        return web.Reply(status=202, body={"status": "deferred", "code": error.code})
+    return web.Reply(body=sync_answer(outcome))
+
+
+ROUTES = (web.Route(method="POST", path="/api/poll", handler=_poll, home=True),)

@@ -1,0 +1,53 @@
+"""What pullers read, and where they report. The pointer is signed, so the transport needs confidentiality only."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from shared import web, wiring
+from shared.core.canonical import parse_object
+
+if TYPE_CHECKING:
+    import flask
+
+MAX_REPORT_BYTES = 64 * 1024
+_FOREVER = {"Cache-Control": "private, max-age=31536000, immutable"}
+
+
+def release(request: flask.Request) -> flask.Response:
+    """Serve `GET /v1/current`, `/v1/objects/SHA256`, `/v1/deployments/ID` and `POST /v1/report`."""
+    return web.serve(request, ROUTES)
+
+
+def _current(call: web.Call) -> web.Reply:
+    settings, _ = wiring.require_puller(call.header("Authorization"))
+    envelope, etag = wiring.current_pointer(settings)
+    if call.header("If-None-Match") == etag:
+        return web.Reply(status=304, headers={"ETag": etag})
+    return web.Reply(body=envelope, headers={"ETag": etag, "Cache-Control": "private, no-cache"})
+
+
+def _object(call: web.Call) -> web.Reply:
+    settings, _ = wiring.require_puller(call.header("Authorization"))
+    data = wiring.stored_object(settings, call.params["digest"])
+    return web.Reply(body=data, headers=_FOREVER)
+
+
+def _record(call: web.Call) -> web.Reply:
+    settings, _ = wiring.require_puller(call.header("Authorization"))
+    return web.Reply(body=wiring.stored_record(settings, call.params["deployment"]))
+
+
+def _report(call: web.Call) -> web.Reply:
+    settings, puller = wiring.require_puller(call.header("Authorization"))
+    report = parse_object(call.body(MAX_REPORT_BYTES), what="the report")
+    wiring.accept_report(settings, puller, report)
+    return web.Reply(status=204)
+
+
+ROUTES = (
+    web.Route(method="GET", path="/v1/current", handler=_current),
+    web.Route(method="GET", path="/v1/objects/{digest}", handler=_object),
+    web.Route(method="GET", path="/v1/deployments/{deployment}", handler=_record),
+    web.Route(method="POST", path="/v1/report", handler=_report),
+)

@@ -1,0 +1,55 @@
+"""What monitors and operators read: health, skills, deployments."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from shared import web, wiring
+from shared.errors import InputError
+
+if TYPE_CHECKING:
+    import flask
+
+
+def status(request: flask.Request) -> flask.Response:
+    """Serve `GET /health`, `/api/skills`, `/api/deployments` and `/api/deployments/ID`."""
+    return web.serve(request, ROUTES)
+
+
+def _health(_: web.Call) -> web.Reply:
+    document = wiring.health(wiring.settings())
+    return web.Reply(status=503 if document["status"] == "unhealthy" else 200, body=document)
+
+
+def _skills(call: web.Call) -> web.Reply:
+    settings = wiring.require_operator(call.header("x-api-key"))
+    after, limit = call.query("after") or "", _limit(call, 100)
+    return web.Reply(body=wiring.skills(settings, after=after, limit=limit))
+
+
+def _deployments(call: web.Call) -> web.Reply:
+    settings = wiring.require_operator(call.header("x-api-key"))
+    before, limit = call.query("before"), _limit(call, 20)
+    return web.Reply(body=wiring.deployments(settings, before=before, limit=limit))
+
+
+def _deployment(call: web.Call) -> web.Reply:
+    settings = wiring.require_operator(call.header("x-api-key"))
+    return web.Reply(body=wiring.deployment(settings, call.params["deployment"]))
+
+
+def _limit(call: web.Call, default: int) -> int:
+    text = call.query("limit")
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdigit()):
+        raise InputError("LIMIT_INVALID", "limit is a whole number")
+    return int(text[:9])
+
+
+ROUTES = (
+    web.Route(method="GET", path="/health", handler=_health, home=True),
+    web.Route(method="GET", path="/api/skills", handler=_skills),
+    web.Route(method="GET", path="/api/deployments", handler=_deployments),
+    web.Route(method="GET", path="/api/deployments/{deployment}", handler=_deployment),
+)

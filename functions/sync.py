@@ -1,0 +1,77 @@
+"""The operators' calls: sync now, release withheld skills, roll back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from shared import web, wiring
+from shared.answers import sync_answer
+from shared.core.canonical import member
+from shared.errors import DeadlineError, InputError
+from shared.model import DeploymentId, SkillId, Trigger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import flask
+
+    from shared.service.sync import Outcome
+
+MAX_RELEASED = 1000
+
+
+def sync(request: flask.Request) -> flask.Response:
+    """Serve `POST /api/sync` and `POST /api/rollback`."""
+    return web.serve(request, ROUTES)
+
+
+def _sync(call: web.Call) -> web.Reply:
+    settings = wiring.require_operator(call.header("x-api-key"))
+    document = call.document()
+    _refuse_unknown(document, "release")
+    release = _ids(document.get("release", []))
+    if release:
+        return _exclusive(
+            lambda: wiring.synchronise(settings, wiring.OPERATOR_SECONDS, Trigger.MANUAL, release=release)
+        )
+    try:
+        outcome = wiring.synchronise(settings, wiring.OPERATOR_SECONDS, Trigger.MANUAL)
+    except DeadlineError as error:
+        return web.Reply(status=202, body={"status": "deferred", "code": error.code})
+    return web.Reply(body=sync_answer(outcome))
+
+
+def _roll_back(call: web.Call) -> web.Reply:
+    settings = wiring.require_operator(call.header("x-api-key"))
+    document = call.document()
+    _refuse_unknown(document, "to")
+    to = DeploymentId(member(document, "to", str, what="the body"))
+    return _exclusive(lambda: wiring.roll_back(settings, wiring.OPERATOR_SECONDS, to))
+
+
+def _exclusive(run: Callable[[], Outcome]) -> web.Reply:
+    # No poll would finish what only this call knows about, so the caller must try again.
+    try:
+        return web.Reply(body=sync_answer(run()))
+    except DeadlineError as error:
+        body = {"error": f"busy: {error.message}", "code": "BUSY"}
+        return web.Reply(status=409, body=body, headers={"Retry-After": "5"})
+
+
+def _refuse_unknown(document: dict[str, object], *known: str) -> None:
+    # A misspelt "relaese" must not turn into an ordinary sync.
+    unknown = sorted(document.keys() - set(known))
+    if unknown:
+        raise InputError("MEMBER_UNKNOWN", f"the body may hold {', '.join(known)}; got {', '.join(unknown)[:200]}")
+
+
+def _ids(value: object) -> tuple[SkillId, ...]:
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value) or len(value) > MAX_RELEASED:
+        raise InputError("MEMBER_INVALID", f"'release' must be a list of at most {MAX_RELEASED} skill ids")
+    return tuple(dict.fromkeys(SkillId(item) for item in value))
+
+
+ROUTES = (
+    web.Route(method="POST", path="/api/sync", handler=_sync),
+    web.Route(method="POST", path="/api/rollback", handler=_roll_back),
+)

@@ -1,0 +1,54 @@
+"""GitHub's push webhook. What it says is only a hint that the branch head should be read now."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from shared import log, web, wiring
+from shared.answers import rejections, sync_answer
+from shared.core.webhook import MAX_BODY_BYTES, check_signature, ignored_because, parse_push
+from shared.errors import DeadlineError, InputError
+from shared.model import Status, Trigger
+
+if TYPE_CHECKING:
+    import flask
+
+    from shared.config import Settings
+    from shared.model import Push
+
+
+def webhook(request: flask.Request) -> flask.Response:
+    """Serve `POST /webhook/github`."""
+    return web.serve(request, ROUTES)
+
+
+def _receive(call: web.Call) -> web.Reply:
+    # The order is the rule: size cap, signature, only then parsing; before the signature holds, nothing is read or written.
+    settings = wiring.settings()
+    settings.need("GITHUB_WEBHOOK_SECRET")
+    body = call.body(MAX_BODY_BYTES)
+    check_signature(call.header("X-Hub-Signature-256"), body, settings.webhook_secrets)
+    if call.request.mimetype != "application/json":
+        raise InputError("CONTENT_TYPE", "set the webhook's content type to application/json", status=415)
+    push = parse_push(body)
+    because = ignored_because(push, repo=settings.repo, branch=settings.github_branch)
+    delivery = call.header("X-GitHub-Delivery")
+    if push is None or because is not None:
+        log.info("Webhook received: nothing to do", delivery=delivery, because=because)
+        return web.Reply(body={"message": because})
+    log.info("Webhook received: push", delivery=delivery, after=push.after, skill_files=push.changed_skill_files)
+    return _converge(settings, push)
+
+
+def _converge(settings: Settings, push: Push) -> web.Reply:
+    try:
+        outcome = wiring.synchronise(settings, wiring.WEBHOOK_SECONDS, Trigger.WEBHOOK, push=push)
+    except DeadlineError as error:
+        return web.Reply(status=202, body={"status": "deferred", "code": error.code})
+    if outcome.status is Status.REJECTED:
+        body = {**sync_answer(outcome), "error": "Validation failed", "details": rejections(outcome)}
+        return web.Reply(status=400, body={**body, "code": "VALIDATION_FAILED"})
+    return web.Reply(body=sync_answer(outcome))
+
+
+ROUTES = (web.Route(method="POST", path="/webhook/github", handler=_receive, home=True),)

@@ -1,0 +1,66 @@
+"""Who is calling: operators by their API key, pullers by their own key. Keys are compared by digest in constant time."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from typing import TYPE_CHECKING
+
+from shared.core.names import is_slug
+from shared.errors import ConfigError, DeniedError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_BEARER = "Bearer "
+_DIGEST_CHARS = 64
+
+
+def check_api_key(given: str | None, keys: Sequence[str]) -> None:
+    """Prove that the caller holds one of the operators' keys; every key is tried, whichever holds.
+
+    Args:
+        given: The value of the header `x-api-key`.
+        keys: The current keys.
+
+    Raises:
+        DeniedError: `API_KEY_MISSING` or `API_KEY_INVALID`.
+    """
+    if not given:
+        raise DeniedError("API_KEY_MISSING", "send the API key in the header x-api-key")
+    digest = key_digest(given)
+    held = [hmac.compare_digest(digest, key_digest(key)) for key in keys]
+    if not any(held):
+        raise DeniedError("API_KEY_INVALID", "the header x-api-key holds no current key")
+
+
+def authenticate_puller(authorization: str | None, hashes: Sequence[str]) -> str:
+    """Return the id of the puller whose key was sent.
+
+    Args:
+        authorization: The header's value, `Bearer <key>`.
+        hashes: Lines of `PULLER_KEY_HASHES`, `<puller id>:<SHA-256 of the key, hex>`.
+
+    Raises:
+        DeniedError: `PULLER_KEY_MISSING` or `PULLER_KEY_INVALID`.
+        ConfigError: `PULLER_KEY_HASHES_INVALID`.
+    """
+    if authorization is None or not authorization.startswith(_BEARER):
+        raise DeniedError("PULLER_KEY_MISSING", "send the puller's key as bearer token")
+    digest = key_digest(authorization.removeprefix(_BEARER).strip())
+    matching = [puller for puller, known in map(_split, hashes) if hmac.compare_digest(digest, known)]
+    if not matching:
+        raise DeniedError("PULLER_KEY_INVALID", "the bearer token is no current puller's key")
+    return matching[0]
+
+
+def key_digest(key: str) -> str:
+    """Return the SHA-256 of a key, hex: what is kept and compared in its place."""
+    return hashlib.sha256(key.encode(errors="replace")).hexdigest()
+
+
+def _split(line: str) -> tuple[str, str]:
+    puller, _, digest = line.partition(":")
+    if not is_slug(puller) or len(digest) != _DIGEST_CHARS:
+        raise ConfigError("PULLER_KEY_HASHES_INVALID", "each line is <puller id>:<SHA-256 of the key in hex>")
+    return puller, digest.lower()

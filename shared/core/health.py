@@ -1,0 +1,167 @@
+"""Health as one pure function of what a few bounded reads brought: what is live, how fresh it is, who follows it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from shared.core.names import parse_timestamp, timestamp
+from shared.core.summary import LATENCY_BUCKETS_MS, Summary
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from datetime import datetime
+
+    from shared.model import Pointer
+
+STALE_AFTER_POLLS = 3
+SILENT_AFTER = timedelta(minutes=5)
+_RECENT = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What was read. `pullers` holds each puller's last report, as `serving` keeps it."""
+
+    pointer: Pointer | None
+    summary: Summary
+    pullers: Sequence[Mapping[str, object]]
+    webhook_configured: bool
+    poll_seconds: float
+
+
+def health_of(evidence: Evidence, now: datetime) -> dict[str, object]:
+    """Describe the service's health.
+
+    Unhealthy: no head was read for three polling intervals, or nothing was ever deployed. Degraded: the last sync failed,
+    or a puller is silent, behind or refuses what it is offered. What is withheld is its author's business and no fault.
+
+    Args:
+        evidence: What was read.
+        now: The time.
+
+    Returns:
+        The answer of `GET /health`.
+    """
+    poller = _poller(evidence, now)
+    pullers = [_puller(report, evidence.pointer, now) for report in evidence.pullers]
+    lines = [dict(line) for line in reversed(evidence.summary.deployments)]
+    newest = lines[0] if lines else {}
+    pointer = evidence.pointer
+    return {
+        "status": _status(pointer, poller, pullers),
+        "timestamp": timestamp(now),
+        "services": {
+            "poller": poller,
+            "webhook": {
+                "status": "enabled" if evidence.webhook_configured else "disabled",
+                "configured": evidence.webhook_configured,
+                "last_received": evidence.summary.webhook.get("last_received"),
+            },
+            # The audit graph comes with a later version; nothing is pending where nothing is kept.
+            "audit": {"status": "disabled", "pending": 0},
+            "pullers": pullers,
+        },
+        "skills": {
+            "count": 0 if pointer is None else pointer.manifest.skills,
+            "withheld": newest.get("withheld", 0),
+            "last_updated": next((line["published"] for line in lines if line.get("published")), []),
+        },
+        "last_deployment": _brief(newest) if newest else None,
+        "recent_deployments": [str(line["id"]) for line in lines[:_RECENT]],
+        "kpis": kpis(evidence.summary),
+    }
+
+
+def unreadable(code: str, now: datetime, *, webhook_configured: bool) -> dict[str, object]:
+    """Describe the health when the store cannot be read or holds what nobody signed.
+
+    Args:
+        code: The error's code.
+        now: The time.
+        webhook_configured: Whether a webhook secret is set.
+    """
+    nothing = Evidence(
+        pointer=None, summary=Summary(), pullers=(), webhook_configured=webhook_configured, poll_seconds=1.0
+    )
+    return {**health_of(nothing, now), "error": code}
+
+
+def kpis(summary: Summary) -> dict[str, object]:
+    """Sum up the days on record: counts, the share of syncs that did not fail, and bounds of the latency's percentiles.
+
+    `deployment_success_rate` is (deployments + rejected) / (deployments + rejected + failed). The percentiles are the upper
+    bounds, in milliseconds, of the histogram's buckets from call to moved pointer; None where nothing was measured or it
+    took longer than the last bound.
+    """
+    totals = {key: _total(summary, key) for key in ("webhooks", "polls", "deployments", "rejected", "failed")}
+    finished = totals["deployments"] + totals["rejected"]
+    attempts = finished + totals["failed"]
+    return {
+        **totals,
+        "deployment_success_rate": round(finished / attempts, 4) if attempts else None,
+        "latency_p50_ms": _percentile(summary, 0.5),
+        "latency_p95_ms": _percentile(summary, 0.95),
+    }
+
+
+def _status(pointer: Pointer | None, poller: Mapping[str, object], pullers: Sequence[Mapping[str, object]]) -> str:
+    if pointer is None or poller["status"] != "running":
+        return "unhealthy"
+    if poller.get("error") or any(puller["status"] != "current" for puller in pullers):
+        return "degraded"
+    return "healthy"
+
+
+def _poller(evidence: Evidence, now: datetime) -> dict[str, object]:
+    pointer, noted = evidence.pointer, evidence.summary.poller
+    checks = [str(noted["last_check"])] if "last_check" in noted else []
+    if pointer is not None:
+        checks.append(pointer.head_checked_at)
+    last = max(checks, default=None)
+    status = "never"
+    if last is not None:
+        allowed = timedelta(seconds=STALE_AFTER_POLLS * evidence.poll_seconds)
+        status = "running" if now - parse_timestamp(last) <= allowed else "stale"
+    described = {"status": status, "last_check": last, "last_deployed_sha": None if pointer is None else pointer.commit}
+    return {**described, "error": noted.get("error"), "error_at": noted.get("error_at")}
+
+
+def _puller(report: Mapping[str, object], pointer: Pointer | None, now: datetime) -> dict[str, object]:
+    last, deployment = str(report.get("last_report")), report.get("deployment")
+    if now - parse_timestamp(last) > SILENT_AFTER:
+        status = "silent"
+    elif report.get("outcome") in {"refused", "failed"}:
+        status = "held"
+    elif pointer is not None and deployment != pointer.deployment:
+        status = "behind"
+    else:
+        status = "current"
+    described = {"id": report.get("id"), "status": status, "last_report": last, "deployment": deployment}
+    return {**described, "reasons": report.get("reasons", [])}
+
+
+def _brief(line: Mapping[str, object]) -> dict[str, object]:
+    return {key: line.get(key) for key in ("id", "timestamp", "commit_sha", "status", "trigger")}
+
+
+def _total(summary: Summary, key: str) -> int:
+    return sum(value for value in (day.get(key) for day in summary.days.values()) if isinstance(value, int))
+
+
+def _percentile(summary: Summary, share: float) -> int | None:
+    histogram = [sum(counts) for counts in zip(*_histograms(summary), strict=True)]
+    seen, wanted = 0, share * sum(histogram)
+    for bound, amount in zip(LATENCY_BUCKETS_MS, histogram, strict=False):
+        seen += amount
+        if seen and seen >= wanted:
+            return bound
+    return None
+
+
+def _histograms(summary: Summary) -> Iterator[list[int]]:
+    for day in summary.days.values():
+        counts = day.get("latency")
+        if isinstance(counts, list) and len(counts) == len(LATENCY_BUCKETS_MS) + 1:
+            yield [item if isinstance(item, int) else 0 for item in counts]

@@ -1,0 +1,137 @@
+"""What pullers are served: the pointer, the objects it names, old records; and what they report back."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import TYPE_CHECKING
+
+from shared.core.canonical import canonical_bytes, digest_of
+from shared.core.names import CURRENT, is_digest, parse_deployment, puller_name, record_name, timestamp
+from shared.core.verify import UnverifiedPointer, etag_of, read_pointer
+from shared.errors import ConflictError, InputError, NotFoundError, RejectedError
+from shared.model import DeploymentId, Digest
+from shared.service.objects import read_object
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from shared.model import Trust
+    from shared.ports import Store
+
+REPORT_SCHEMA = "skill-sync/report/1"
+OUTCOMES = ("installed", "current", "failed", "refused")
+MAX_REPORT_BYTES = 64 * 1024
+MAX_LISTED = 50
+_MAX_TEXT = 256
+_ATTEMPTS = 4
+
+
+def current(store: Store) -> tuple[bytes, str]:
+    """Return the signed pointer as it is stored, and its entity tag.
+
+    Raises:
+        NotFoundError: `NO_DEPLOYMENT`.
+    """
+    stored = store.get(CURRENT)
+    if stored is None:
+        raise NotFoundError("NO_DEPLOYMENT", "nothing was deployed yet")
+    return stored.data, etag_of(stored.data)
+
+
+def served_object(store: Store, digest: str) -> bytes:
+    """Return an archive or manifest.
+
+    Raises:
+        InputError: `DIGEST_INVALID`.
+        NotFoundError: `OBJECT_MISSING`.
+    """
+    if not is_digest(digest):
+        raise InputError("DIGEST_INVALID", "an object is named by 64 lower-case hex digits")
+    return read_object(store, Digest(digest))
+
+
+def served_record(store: Store, deployment: str) -> bytes:
+    """Return the signed pointer of one deployment; the live one's is the pointer itself.
+
+    Raises:
+        InputError: `DEPLOYMENT_ID_INVALID`.
+        NotFoundError: `DEPLOYMENT_UNKNOWN`.
+    """
+    parse_deployment(deployment)
+    stored = store.get(record_name(DeploymentId(deployment)))
+    if stored is None:
+        raise NotFoundError("DEPLOYMENT_UNKNOWN", f"there is no record of deployment {deployment}")
+    return stored.data
+
+
+def accept_report(store: Store, trust: Trust, puller: str, report: dict[str, object], now: datetime) -> None:
+    """Keep a puller's newest report.
+
+    Only what has the right form is kept, and its floor only when our own signature on it holds.
+
+    Args:
+        store: Where.
+        trust: Whose signature counts.
+        puller: Who reports, as its key proved.
+        report: The body.
+        now: When it came in.
+
+    Raises:
+        InputError: `REPORT_INVALID`.
+        ConflictError: `REPORT_BUSY`, the same puller kept reporting meanwhile.
+    """
+    document = canonical_bytes(_kept(trust, puller, report, timestamp(now)))
+    name = puller_name(puller)
+    for _ in range(_ATTEMPTS):
+        stored = store.get(name)
+        try:
+            store.put(name, document, if_generation=0 if stored is None else stored.generation)
+        except ConflictError:
+            continue
+        return
+    raise ConflictError("REPORT_BUSY", "this puller's report kept changing under the write")
+
+
+def _kept(trust: Trust, puller: str, report: dict[str, object], at: str) -> dict[str, object]:
+    outcome = report.get("outcome")
+    if outcome not in OUTCOMES:
+        raise InputError("REPORT_INVALID", f"outcome must be one of {', '.join(OUTCOMES)}")
+    floor = _proven_floor(trust, report.get("floor"))
+    return {
+        "schema": REPORT_SCHEMA,
+        "id": puller,
+        "last_report": at,
+        "outcome": outcome,
+        "deployment": _text(report, "deployment"),
+        "manifest": _text(report, "manifest"),
+        "installed_at": _text(report, "installed_at"),
+        "reasons": _texts(report, "reasons"),
+        "displaced": _texts(report, "displaced"),
+        "floor": floor,
+    }
+
+
+def _proven_floor(trust: Trust, value: object) -> dict[str, object] | None:
+    if not isinstance(value, str):
+        return None
+    try:
+        envelope = base64.b64decode(value, validate=True)
+        pointer = read_pointer(UnverifiedPointer(envelope), trust)
+    except (binascii.Error, ValueError, RejectedError):
+        return None
+    return {"deployment": pointer.deployment, "manifest": pointer.manifest.sha256, "envelope": digest_of(envelope)}
+
+
+def _text(report: dict[str, object], key: str) -> str | None:
+    value = report.get(key)
+    if value is None or (isinstance(value, str) and len(value) <= _MAX_TEXT):
+        return value
+    raise InputError("REPORT_INVALID", f"{key!r} must be a text of at most {_MAX_TEXT} characters, or null")
+
+
+def _texts(report: dict[str, object], key: str) -> list[str]:
+    value = report.get(key, [])
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise InputError("REPORT_INVALID", f"{key!r} must be a list of texts")
+    return [item[:_MAX_TEXT] for item in value[:MAX_LISTED]]

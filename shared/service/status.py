@@ -1,0 +1,189 @@
+"""What monitors and operators are told: health, the skills, the history. Every answer costs a bounded number of reads."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from shared.core.canonical import parse_object
+from shared.core.decide import changes
+from shared.core.health import Evidence, health_of
+from shared.core.manifest import empty_manifest, withheld_document
+from shared.core.names import CURRENT, SUMMARY, parse_deployment, record_name
+from shared.core.summary import Summary, line_of, parse_summary
+from shared.core.verify import UnverifiedPointer, read_pointer
+from shared.errors import InputError, NotFoundError, RejectedError
+from shared.model import DeploymentId
+from shared.service.objects import read_manifest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from shared.model import LiveSkill, Manifest, Pointer, SkillId, Trust
+    from shared.ports import Store, Together
+
+MAX_PULLERS = 50
+MAX_PAGE = 200
+_HISTORY_PAGE = 50
+
+
+def health(
+    store: Store, trust: Trust, together: Together, now: datetime, *, webhook_configured: bool, poll_seconds: float
+) -> dict[str, object]:
+    """Read pointer, summary and the pullers' reports side by side and describe the health."""
+    reports: list[Mapping[str, object]] = []
+
+    def read_reports() -> None:
+        reports.extend(_reports(store))
+
+    current, summary, _ = together([lambda: store.get(CURRENT), lambda: store.get(SUMMARY), read_reports])
+    evidence = Evidence(
+        pointer=None if current is None else read_pointer(UnverifiedPointer(current.data), trust),
+        summary=Summary() if summary is None else parse_summary(summary.data),
+        pullers=reports,
+        webhook_configured=webhook_configured,
+        poll_seconds=poll_seconds,
+    )
+    return health_of(evidence, now)
+
+
+def skills(store: Store, trust: Trust, *, after: str, limit: int) -> dict[str, object]:
+    """List live skills, one page, and all that is withheld of the same page's range of ids.
+
+    Args:
+        store: Where.
+        trust: Whose signature counts.
+        after: Ids behind this one, in order.
+        limit: 1 to 200 of each.
+
+    Raises:
+        InputError: `LIMIT_INVALID`.
+        NotFoundError: `NO_DEPLOYMENT`.
+    """
+    _check_limit(limit, MAX_PAGE)
+    pointer = _live(store, trust)
+    manifest = read_manifest(store, pointer.manifest.sha256)
+    ids = sorted(key for key in manifest.skills.keys() | manifest.withheld.keys() if key > after)
+    page = ids[:limit]
+    return {
+        "deploymentId": pointer.deployment,
+        "commit": pointer.commit,
+        "count": len(manifest.skills),
+        "skills": [_skill(manifest.skills[key]) for key in page if key in manifest.skills],
+        "withheld": {key: withheld_document(manifest.withheld[key]) for key in page if key in manifest.withheld},
+        "next": page[-1] if len(ids) > limit else None,
+    }
+
+
+def deployments(store: Store, trust: Trust, together: Together, *, before: str | None, limit: int) -> dict[str, object]:
+    """List deployments, newest first, by sequence number.
+
+    Args:
+        store: Where.
+        trust: Whose signature counts.
+        together: Runs the reads side by side.
+        before: Only those before this deployment; None begins with the live one.
+        limit: 1 to 50.
+
+    Raises:
+        InputError: `LIMIT_INVALID`, `DEPLOYMENT_ID_INVALID`.
+        NotFoundError: `NO_DEPLOYMENT`.
+    """
+    _check_limit(limit, _HISTORY_PAGE)
+    live = _live(store, trust)
+    epoch, seq = (live.epoch, live.seq + 1) if before is None else parse_deployment(before)
+    numbers = range(max(1, seq - limit), seq)[::-1]
+    names = [DeploymentId(f"{epoch}-{number}") for number in numbers]
+    found = together([lambda name=name: _pointer_of(store, trust, live, name) for name in names])  # type: ignore[misc]
+    return {
+        "deployments": [_brief(pointer) for pointer in found if pointer is not None],
+        "next": names[-1] if names and numbers[-1] > 1 else None,
+    }
+
+
+def deployment(store: Store, trust: Trust, name: str) -> dict[str, object]:
+    """Describe one deployment with what it changed against its predecessor.
+
+    Raises:
+        InputError: `DEPLOYMENT_ID_INVALID`.
+        NotFoundError: `DEPLOYMENT_UNKNOWN`.
+    """
+    parse_deployment(name)
+    pointer = _pointer_of(store, trust, _live(store, trust), DeploymentId(name))
+    if pointer is None:
+        raise NotFoundError("DEPLOYMENT_UNKNOWN", f"there is no record of deployment {name}")
+    after = read_manifest(store, pointer.manifest.sha256)
+    nothing = empty_manifest(channel=after.channel, repo=after.repo, root=after.root, rules=after.rules)
+    before = read_manifest(store, pointer.history[-1][1]) if pointer.history else nothing
+    decision = changes(before, after)
+    return {
+        **line_of(pointer, decision),
+        "previous_commit": pointer.previous_commit,
+        "manifest": pointer.manifest.sha256,
+        "published": [_change(before, after, key) for key in decision.published],
+        "removed": list(decision.removed),
+        "held": {item.id: withheld_document(item) for item in decision.withheld},
+    }
+
+
+def _live(store: Store, trust: Trust) -> Pointer:
+    stored = store.get(CURRENT)
+    if stored is None:
+        raise NotFoundError("NO_DEPLOYMENT", "nothing was deployed yet")
+    return read_pointer(UnverifiedPointer(stored.data), trust)
+
+
+def _pointer_of(store: Store, trust: Trust, live: Pointer, name: DeploymentId) -> Pointer | None:
+    # The newest record may still be unwritten after a crash; the pointer itself says the same.
+    if name == live.deployment:
+        return live
+    stored = store.get(record_name(name))
+    return None if stored is None else read_pointer(UnverifiedPointer(stored.data), trust)
+
+
+def _reports(store: Store) -> list[Mapping[str, object]]:
+    found: list[Mapping[str, object]] = []
+    for entry in store.list("pullers/", limit=MAX_PULLERS):
+        stored = store.get(entry.name)
+        try:
+            found += [] if stored is None else [parse_object(stored.data, what=entry.name)]
+        except RejectedError:
+            continue
+    return found
+
+
+def _check_limit(limit: int, most: int) -> None:
+    if not 1 <= limit <= most:
+        raise InputError("LIMIT_INVALID", f"limit is 1 to {most}, got {limit}")
+
+
+def _brief(pointer: Pointer) -> dict[str, object]:
+    return {
+        "id": pointer.deployment,
+        "timestamp": pointer.deployed_at,
+        "commit_sha": pointer.commit,
+        "status": pointer.status.value,
+        "trigger": pointer.trigger.value,
+        "action": pointer.action.value,
+        "skills": pointer.manifest.skills,
+    }
+
+
+def _skill(skill: LiveSkill) -> dict[str, object]:
+    return {
+        "id": skill.id,
+        "name": skill.name,
+        "version": skill.version,
+        "version_source": skill.version_source,
+        "path": skill.path,
+        "tree": skill.tree,
+        "archive": skill.archive,
+        "files": len(skill.files),
+        "bytes": sum(file.size for file in skill.files),
+    }
+
+
+def _change(before: Manifest, after: Manifest, key: SkillId) -> dict[str, object]:
+    former = before.skills.get(key)
+    previous = None if former is None else former.version
+    return {"name": key, "version": after.skills[key].version, "previous_version": previous}

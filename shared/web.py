@@ -1,0 +1,196 @@
+"""HTTP on the border: routes, bounded bodies, and the one place where errors become status codes.
+
+What a request means is left to the functions; nothing here knows about skills.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import flask
+
+from shared import log
+from shared.core.canonical import parse_object
+from shared.errors import (
+    ConfigError,
+    ConflictError,
+    DeadlineError,
+    DeniedError,
+    InputError,
+    NotFoundError,
+    RejectedError,
+    SkillSyncError,
+    UnavailableError,
+    UnverifiedError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+MAX_SMALL_BODY_BYTES = 1024 * 1024
+_DRAIN_BYTES = 48 * 1024 * 1024
+_CHUNK_BYTES = 64 * 1024
+_NO_CONTENT = 204
+_SERVER_ERROR = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """What a handler answers. `body` is sent as it is when it is bytes, else as JSON."""
+
+    status: int = 200
+    body: bytes | Mapping[str, object] | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One request with the parameters that its path holds."""
+
+    request: flask.Request
+    params: Mapping[str, str]
+
+    def header(self, name: str) -> str | None:
+        """Return a header's value, None when it was not sent."""
+        value = self.request.headers.get(name)
+        return None if value is None else str(value)
+
+    def query(self, name: str) -> str | None:
+        """Return a query parameter, None when it was not sent."""
+        value = self.request.args.get(name)
+        return None if value is None else str(value)
+
+    def body(self, limit: int = MAX_SMALL_BODY_BYTES) -> bytes:
+        """Read the body, at most `limit` bytes.
+
+        Raises:
+            InputError: `BODY_TOO_LARGE` (413).
+        """
+        declared = self.request.content_length
+        if declared is not None and declared > limit:
+            raise InputError("BODY_TOO_LARGE", f"at most {limit} bytes, got {declared}", status=413)
+        stream = self.request.stream
+        parts: list[bytes] = []
+        size = 0
+        while chunk := stream.read(_CHUNK_BYTES):
+            size += len(chunk)
+            if size > limit:
+                raise InputError("BODY_TOO_LARGE", f"at most {limit} bytes", status=413)
+            parts.append(chunk)
+        return b"".join(parts)
+
+    def document(self) -> dict[str, object]:
+        """Read the body as one JSON object; an empty body means `{}`, whatever its content type.
+
+        Raises:
+            InputError: `BODY_TOO_LARGE`, `JSON_INVALID`, `JSON_TOO_DEEP`.
+        """
+        data = self.body()
+        return parse_object(data, what="the body") if data.strip() else {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """One method and path. `{name}` in the path stands for one segment; `home` also serves the function's own root."""
+
+    method: str
+    path: str
+    handler: Callable[[Call], Reply]
+    home: bool = False
+
+    def match(self, path: str) -> dict[str, str] | None:
+        """Return the path's parameters, None when it is another path."""
+        if self.home and path in {"", "/"}:
+            return {}
+        pattern = re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/]+)", re.escape(self.path))
+        found = re.fullmatch(pattern, path)
+        return None if found is None else found.groupdict()
+
+
+def serve(request: flask.Request, routes: Sequence[Route]) -> flask.Response:
+    """Answer a request: find its route, call the handler, turn errors into status codes."""
+    try:
+        matching = [(route, params) for route in routes if (params := route.match(request.path)) is not None]
+        route, params = _by_method(request.method, matching)
+        reply = route.handler(Call(request=request, params=params))
+    except SkillSyncError as error:
+        reply = reply_to(error)
+    except Exception as error:  # noqa: BLE001 - the outermost edge: nothing of ours may leave as a traceback
+        log.error("Unexpected error", kind=type(error).__name__, detail=_place(error))
+        reply = Reply(status=_SERVER_ERROR, body={"error": "unexpected error", "code": "INTERNAL"})
+    return _response(request, reply)
+
+
+def reply_to(error: SkillSyncError) -> Reply:
+    """Turn an error into an answer: a stable code, a sentence, never a traceback."""
+    status = next(code for kind, code in _STATUSES if isinstance(error, kind))
+    if isinstance(error, InputError):
+        status = error.status
+    headers: dict[str, str] = {}
+    if isinstance(error, UnavailableError):
+        headers["Retry-After"] = str(max(1, round(error.retry_after_seconds)))
+    if status in {502, 503}:
+        log.warning("Call failed", code=error.code, detail=error.message)
+    return Reply(status=status, body={"error": error.message, "code": error.code}, headers=headers)
+
+
+_STATUSES: tuple[tuple[type[SkillSyncError], int], ...] = (
+    (InputError, 400),
+    (DeniedError, 401),
+    (NotFoundError, 404),
+    (UnverifiedError, 409),
+    (ConfigError, 503),
+    (RejectedError, 502),  # the source refuses us: no retry of this call mends it
+    (DeadlineError, 202),
+    (UnavailableError, 503),
+    (ConflictError, 409),
+    (SkillSyncError, 500),
+)
+
+
+def _by_method(method: str, matching: Iterable[tuple[Route, dict[str, str]]]) -> tuple[Route, dict[str, str]]:
+    found = list(matching)
+    for route, params in found:
+        if route.method == method or (method == "HEAD" and route.method == "GET"):
+            return route, params
+    if found:
+        allowed = ", ".join(sorted({route.method for route, _ in found}))
+        raise InputError("METHOD_NOT_ALLOWED", f"allowed: {allowed}", status=405)
+    raise NotFoundError("ROUTE_UNKNOWN", "there is nothing at this path")
+
+
+def _response(request: flask.Request, reply: Reply) -> flask.Response:
+    if reply.body is None:
+        body, kind = b"", "application/json"
+    elif isinstance(reply.body, bytes):
+        body, kind = reply.body, "application/octet-stream"
+    else:
+        body, kind = json.dumps(reply.body, ensure_ascii=False).encode() + b"\n", "application/json"
+    headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", **reply.headers}
+    # Whatever the caller is still sending is taken and thrown away up to a bound, or it would never read our answer. The
+    # framework reads the rest of the body into memory unless the answer is streamed: beyond the bound it must not.
+    content = body if _drained(request) else iter([body])
+    response = flask.Response(content, status=reply.status, headers=headers)
+    if reply.status != _NO_CONTENT:
+        response.headers["Content-Type"] = kind
+    return response
+
+
+def _drained(request: flask.Request) -> bool:
+    left = _DRAIN_BYTES
+    while left > 0:
+        chunk = request.stream.read(_CHUNK_BYTES)
+        if not chunk:
+            return True
+        left -= len(chunk)
+    return False
+
+
+def _place(error: BaseException) -> str:
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return "" if trace is None else f"{trace.tb_frame.f_code.co_name}:{trace.tb_lineno}"
