@@ -1,6 +1,13 @@
 """The `Source` port on any git repository, by path or URL: opened here, and fetched over HTTP as little as possible.
 
 How git is spoken over HTTP is the business of git_http.py; a repository on disk is that of git_local.py.
+
+    trying again may help   UnavailableError   SOURCE_UNAVAILABLE, SOURCE_RATE_LIMITED, SOURCE_TOO_SLOW,
+                                               SOURCE_CORRUPT (an object is missing, or not what its name says)
+    a person must act       RejectedError      SOURCE_NOT_FOUND (also moved, or no smart HTTP), SOURCE_DENIED,
+                                               BRANCH_NOT_FOUND, REPOSITORY_EMPTY, SOURCE_TOO_LARGE,
+                                               SOURCE_UNSUPPORTED (ids by SHA-256)
+    a setting is wrong      ConfigError        SOURCE_URL_UNSUPPORTED
 """
 
 from __future__ import annotations
@@ -69,7 +76,8 @@ class RemoteSource:
     """A source behind smart HTTP.
 
     Where the server takes filters, a listing fetches the folders alone and `blobs` fetches what it is asked for. Where
-    it does not, the first of the two fetches the one commit with all its content, and the other costs nothing.
+    it does not, the first of the two fetches the one commit with all its content, and the other costs nothing. Not for
+    several threads at once.
 
     Args:
         url: The repository's address, without credentials.

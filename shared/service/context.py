@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from shared.errors import DeadlineError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from shared.core.rules import Terms
     from shared.model import Trust
     from shared.ports import Clock, Signer, Source, Store, Together
 
 
+def random_token() -> str:
+    """Return a text that no other deployment ever has."""
+    return secrets.token_hex(16)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """The ports and settings of one call. `poll_seconds` is the polling interval, `root` the publish root."""
+    """The ports and settings of one call. `poll_seconds` is the polling interval, `root` the publish root.
+
+    `token` makes the bytes of two competing deployments differ.
+    """
 
     store: Store
     source: Source
@@ -26,6 +37,7 @@ class Context:
     terms: Terms
     root: str
     poll_seconds: float
+    token: Callable[[], str] = random_token
 
 
 class Deadline:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -74,7 +73,7 @@ def publish(
             commit=intent.commit,
             manifest=ManifestRef(sha256=digest_of(data), size=len(data), skills=len(decision.manifest.skills)),
             history_rewritten=intent.history_rewritten,
-            token=secrets.token_hex(16),
+            token=context.token(),
         ),
         trust=context.trust,
         now=context.clock.now(),

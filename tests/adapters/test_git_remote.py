@@ -8,7 +8,7 @@ import time
 import traceback
 import zlib
 from contextlib import closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 from hypothesis import given, settings
@@ -236,6 +236,20 @@ def test_a_server_that_refuses_the_filter_is_asked_for_the_whole_commit(
     assert found.compare(head, CommitSha("1" * 40)) is Standing.UNKNOWN
 
 
+def test_more_blobs_than_fit_in_one_request_are_asked_for_in_several(
+    repo: Repo, server: GitServer, tmp_path: Path
+) -> None:
+    repo.write_all({f"many/{number:04}": f"{number}\n" for number in range(1001)})
+    head = CommitSha(repo.commit())
+    repo.mirror(tmp_path / "served" / "r.git")
+    found = source(server)
+    files = [entry for entry in found.listing(head) if entry.path.startswith("many/")]
+    server.forget()
+    blobs = found.blobs(head, files)
+    assert [blobs[BlobId(entry.id)] for entry in files] == [f"{number}\n".encode() for number in range(1001)]
+    assert [seen.received.body.count(b"want ") for seen in server.log] == [1000, 1]
+
+
 def test_a_server_that_refuses_single_blobs_is_asked_for_the_whole_commit(server: GitServer) -> None:
     found = source(server)
     head = found.head(None)
@@ -249,11 +263,13 @@ def test_a_server_that_refuses_single_blobs_is_asked_for_the_whole_commit(server
 
 @pytest.mark.parametrize("where", [INFO, PACK])
 @pytest.mark.parametrize(("cut", "then"), [(0, "stall"), (0, "drip"), (60, "drip"), (-40, "stall"), (-40, "drip")])
-def test_a_slow_server_is_left_when_the_time_is_over(server: GitServer, where: str, cut: int, then: str) -> None:
-    server.fail(Fault(match=f"/{where}", cut=cut, then=then))  # type: ignore[arg-type]
+def test_a_slow_server_is_left_when_the_time_is_over(
+    server: GitServer, where: str, cut: int, then: Literal["stall", "drip"]
+) -> None:
+    server.fail(Fault(match=f"/{where}", cut=cut, then=then))
     begin = time.monotonic()
     with pytest.raises(UnavailableError, match="SOURCE_TOO_SLOW"):
-        source(server, seconds=0.3).head(None)
+        source(server, seconds=0.2).head(None)
     assert time.monotonic() - begin < 1.5
 
 
@@ -479,9 +495,10 @@ def test_compare_beyond_the_allowance_is_unknown(repo: Repo, server: GitServer, 
 
 
 def test_folders_within_folders_cannot_make_an_endless_listing(repo: Repo) -> None:
-    tree = repo.id_of()
-    for _ in range(12):
-        tree = repo.git("mktree", data="".join(f"040000 tree {tree}\t{name}\n" for name in "abcdefghij").encode())
+    inner = f"100644 blob {repo.id_of('skills/a/SKILL.md')}"
+    for _ in range(4):
+        tree = repo.git("mktree", data="".join(f"{inner}\t{name}\n" for name in range(500)).encode())
+        inner = f"040000 tree {tree}"
     head = CommitSha(repo.git("commit-tree", tree, "-m", "Bomb"))
     found = open_source(str(repo.path), None, token=None, seconds=lambda: 9.0)
     with pytest.raises(RejectedError, match="SOURCE_TOO_LARGE"):

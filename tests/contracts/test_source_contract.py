@@ -289,17 +289,6 @@ def test_blobs_of_all_kinds_come_as_their_bytes(place: Place) -> None:
     assert got["copy"] == got["crlf"]
 
 
-def test_more_blobs_than_fit_in_one_request_all_come(place: Place) -> None:
-    place.repo.write_all({f"many/{number:04}": f"{number}\n" for number in range(1100)})
-    head = commit(place)
-    source = place.open(None)
-    files = [entry for entry in source.listing(head) if entry.kind is Kind.FILE]
-    blobs = source.blobs(head, files)
-    assert {entry.path: blobs[BlobId(entry.id)] for entry in files} == {
-        f"many/{number:04}": f"{number}\n".encode() for number in range(1100)
-    }
-
-
 def test_objects_stored_as_deltas_are_whole_again(place: Place) -> None:
     text = "".join(f"line {number} of a long file\n" for number in range(5000))
     for number in range(4):

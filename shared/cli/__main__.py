@@ -1,0 +1,51 @@
+"""`python -m shared.cli`: the operator's and developer's command."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from shared.cli.announce import announce
+from shared.cli.run import Options, run
+from shared.errors import SkillSyncError
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        arguments: What stands behind the program's name; None takes them from the process.
+
+    Returns:
+        The exit status: 0 done, 1 it failed and said why, 2 the arguments are wrong.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        if options.command == "run":
+            return run(
+                Options(repo=options.repo, branch=options.branch, port=options.port, data=options.data.resolve())
+            )
+        return announce(options.data.resolve())
+    except SkillSyncError as error:
+        print(f"error: {error.message} [{error.code}]", file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m shared.cli", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    local = commands.add_parser("run", help="do the whole job on this machine: functions, timer and puller")
+    local.add_argument("--repo", default="", help="path or URL of a git repository (default: a sample is created)")
+    local.add_argument("--branch", default="", help="branch to follow (default: the repository's default branch)")
+    local.add_argument("--port", type=int, default=8080, help="port on 127.0.0.1 (default: %(default)s)")
+    push = commands.add_parser("push", help="announce the branch head to a running `run`, as GitHub's webhook would")
+    for command in (local, push):
+        command.add_argument(
+            "--data", type=Path, default=Path(".data"), help="where all state is kept (default: %(default)s)"
+        )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,86 @@
+"""The keys of a local installation: made on first use, kept in one file that only its owner can read."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from typing import TYPE_CHECKING
+
+from shared.adapters.signer import Ed25519Signer, new_seed
+from shared.core.auth import key_digest
+from shared.core.trust import trust_text
+from shared.errors import ConfigError
+from shared.model import Trust
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PULLER = "local"
+_NAMES = (
+    "GITHUB_WEBHOOK_SECRET",
+    "MANUAL_SYNC_API_KEY",
+    "SIGNING_KEY",
+    "PULLER_ID",
+    "PULLER_KEY",
+    "PULLER_KEY_HASHES",
+)
+
+
+def load_keys(path: Path) -> dict[str, str]:
+    """Read the keys, making the file on the first run.
+
+    Args:
+        path: `keys.env`; created with mode 600.
+
+    Returns:
+        Environment name to value.
+
+    Raises:
+        ConfigError: `KEYS_INVALID`, the file lacks a key.
+    """
+    if not path.exists():
+        _make(path)
+    lines = path.read_text(encoding="utf-8").splitlines()
+    found = dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
+    missing = [name for name in _NAMES if not found.get(name)]
+    if missing:
+        raise ConfigError("KEYS_INVALID", f"{path} lacks {', '.join(missing)}; mend or remove it")
+    return {name: found[name] for name in _NAMES}
+
+
+def anchor(keys: dict[str, str], *, repo: str, ref: str) -> str:
+    """Return the trust that the local puller pins: the local signing key, for that repository and ref."""
+    signer = Ed25519Signer(keys["SIGNING_KEY"])
+    return trust_text(
+        Trust(
+            version=1,
+            channel="prod",
+            repo=repo,
+            ref=ref,
+            epoch=1,
+            signer_keys={signer.key_id: signer.public_key},
+        )
+    )
+
+
+def _make(path: Path) -> None:
+    puller_key = secrets.token_urlsafe(32)
+    values = (
+        secrets.token_urlsafe(32),
+        secrets.token_urlsafe(32),
+        new_seed(),
+        PULLER,
+        puller_key,
+        f"{PULLER}:{key_digest(puller_key)}",
+    )
+    text = "# Keys of this local installation. Keep them to yourself.\n"
+    text += "".join(f"{name}={value}\n" for name, value in zip(_NAMES, values, strict=True))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Written whole under another name first: a file cut short by a crash would look like lost keys.
+    draft = path.with_suffix(".new")
+    draft.unlink(missing_ok=True)
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+    draft.replace(path)

@@ -1,0 +1,144 @@
+"""What a local installation consists of: its folders, which repository it serves, and the environment of its processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from shared.cli.keys import anchor, load_keys
+from shared.cli.sample import make_sample
+from shared.errors import ConfigError
+
+_GITHUB = re.compile(r"https://github\.com/([\w.-]+)/([\w.-]+?)(?:\.git)?/?")
+_ODD = re.compile(r"[^\w.-]+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Local:
+    """A local installation. `source` is a path or URL; `branch` may be empty for the default branch."""
+
+    data: Path
+    source: str
+    branch: str
+    owner: str
+    name: str
+    port: int
+    keys: dict[str, str]
+
+    @property
+    def url(self) -> str:
+        """Where the functions answer."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def skills(self) -> Path:
+        """The folder that a gateway would watch."""
+        return self.data / "skills"
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment of all processes; nothing of the caller's own settings leaks in."""
+        settings = {
+            "STORE_URI": f"sqlite://{self.data / 'store.db'}",
+            "SOURCE_URL": self.source,
+            "GITHUB_OWNER": self.owner,
+            "GITHUB_REPO": self.name,
+            "POLLING_INTERVAL_MIN": "0.5",
+            "SKILLS_DIR": str(self.skills),
+            "BACKUP_DIR": str(self.data / "backups" / "skills"),
+            "RELEASE_URL": self.url,
+            "PULL_INTERVAL_SECONDS": "0.5",
+            "TRUST_ANCHOR": anchor(
+                self.keys,
+                repo=f"{self.owner}/{self.name}",
+                ref=f"refs/heads/{self.branch}" if self.branch else "HEAD",
+            ),
+        }
+        if self.branch:
+            settings["GITHUB_BRANCH"] = self.branch
+        ours = {*settings, *self.keys, "GITHUB_BRANCH", "STORE_URI"}
+        inherited = {
+            name: value
+            for name, value in os.environ.items()
+            if name not in ours and name.removesuffix("_FILE") not in ours
+        }
+        return {**inherited, **settings, **self.keys, "PYTHONUNBUFFERED": "1"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """What another command needs to know of a local installation: what it serves, and where it answers."""
+
+    source: str
+    branch: str
+    repo: str
+    url: str
+    keys: dict[str, str]
+
+
+def prepare(*, repo: str, branch: str, port: int, data: Path) -> Local:
+    """Make folders, keys and, where no repository is named, the sample repository.
+
+    Raises:
+        ConfigError: `DATA_IN_USE` when the data folder belongs to another repository or branch, `REPO_UNKNOWN`.
+    """
+    data.mkdir(parents=True, exist_ok=True)
+    if not repo:
+        make_sample(data / "sample-repo")
+    source, owner, name = _identify(repo or str(data / "sample-repo"))
+    _claim(data / "run.json", {"source": source, "branch": branch, "repo": f"{owner}/{name}"}, port)
+    keys = load_keys(data / "keys.env")
+    return Local(data=data, source=source, branch=branch, owner=owner, name=name, port=port, keys=keys)
+
+
+def reopen(data: Path) -> Running:
+    """Return what is known of an installation that was prepared before.
+
+    Raises:
+        ConfigError: `NOT_PREPARED`.
+    """
+    try:
+        notes = _notes(data / "run.json")
+        return Running(
+            source=notes["source"],
+            branch=notes["branch"],
+            repo=notes["repo"],
+            url=notes["url"],
+            keys=load_keys(data / "keys.env"),
+        )
+    except (OSError, KeyError):
+        raise ConfigError("NOT_PREPARED", f"nothing runs on {data}; start `make run` first") from None
+
+
+def _identify(repo: str) -> tuple[str, str, str]:
+    on_github = _GITHUB.fullmatch(repo)
+    if on_github:
+        return repo, on_github[1], on_github[2]
+    if "://" in repo:
+        return repo, "local", _ODD.sub("-", repo.rstrip("/").rsplit("/", 1)[-1].removesuffix(".git")) or "repository"
+    path = Path(repo).expanduser().resolve()
+    if not path.is_dir():
+        raise ConfigError("REPO_UNKNOWN", f"{path} is no folder; REPO is a path or URL of a git repository")
+    return str(path), "local", _ODD.sub("-", path.name.removesuffix(".git")) or "repository"
+
+
+def _notes(path: Path) -> dict[str, str]:
+    try:
+        held = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        raise ConfigError("NOT_PREPARED", f"{path} cannot be read; remove it") from None
+    return {str(key): str(value) for key, value in held.items()} if isinstance(held, dict) else {}
+
+
+def _claim(path: Path, wanted: dict[str, str], port: int) -> None:
+    # A store holds the deployments of one repository; serving another from it would be refused by every check there is.
+    if path.exists():
+        held = _notes(path)
+        if {key: held.get(key) for key in wanted} != wanted:
+            raise ConfigError(
+                "DATA_IN_USE",
+                f"{path.parent} serves {held.get('source')}; choose another folder with DATA=, or remove it",
+            )
+    path.write_text(json.dumps({**wanted, "url": f"http://127.0.0.1:{port}"}), encoding="utf-8")

@@ -1,0 +1,113 @@
+"""The function set starts the way the cloud starts it, and every list of functions and settings says the same."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from functions import app as app_module
+from functions import main
+from shared.config import settings_table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).resolve().parents[2]
+FRAMEWORK = Path(sys.executable).parent / "functions-framework"
+
+
+@contextmanager
+def served(target: str, folder: Path) -> Iterator[str]:
+    """Start the bare command from another folder, with no settings at all; yield its address."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [
+        FRAMEWORK,
+        "--source",
+        ROOT / "functions" / "main.py",
+        "--target",
+        target,
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+    ]
+    environment = {"PATH": os.environ["PATH"], "HOME": str(folder)}
+    process = subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.communicate(timeout=20)
+
+
+def first_answer(url: str, method: str, path: str) -> httpx.Response:
+    """Call until the server is up."""
+    until = time.monotonic() + 30
+    while True:
+        try:
+            return httpx.request(method, url + path, timeout=10)
+        except httpx.TransportError:
+            assert time.monotonic() < until, "the function did not come up"
+
+
+@pytest.mark.parametrize(
+    ("target", "method", "path", "status"),
+    [
+        ("webhook", "POST", "/webhook/github", 503),
+        ("poll", "POST", "/api/poll", 503),
+        ("sync", "POST", "/api/sync", 503),
+        ("release", "GET", "/v1/current", 503),
+        ("status", "GET", "/health", 503),
+        ("app", "GET", "/health", 503),
+    ],
+)
+def test_the_bare_framework_command_serves_each_target_from_any_folder(
+    tmp_path: Path, target: str, method: str, path: str, status: int
+) -> None:
+    with served(target, tmp_path) as url:
+        answer = first_answer(url, method, path)
+        assert answer.status_code == status
+        assert "CONFIG_MISSING" in answer.text
+
+
+def test_the_app_serves_every_route_of_every_function() -> None:
+    modules = [sys.modules[f"functions.{name}"] for name in main.__all__ if name != "app"]
+    alone = {(route.method, route.path) for module in modules for route in module.ROUTES}
+    assert {(route.method, route.path) for route in app_module.ROUTES} == alone
+
+
+def test_readme_lists_every_entry_point_and_route() -> None:
+    readme = (ROOT / "README.md").read_text()
+    for name in main.__all__:
+        assert f"`{name}`" in readme
+    for route in app_module.ROUTES:
+        assert re.sub(r"\{\w+\}", "", route.path) in readme
+
+
+def test_readme_holds_the_table_of_settings_as_they_are() -> None:
+    assert settings_table() in (ROOT / "README.md").read_text()
+
+
+def test_no_module_of_the_functions_imports_a_heavy_client_at_start() -> None:
+    script = "import sys; sys.path.insert(0, sys.argv[1]); import functions.main; print(*sorted(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", script, str(ROOT)], capture_output=True, text=True, check=True)
+    loaded = {name.split(".")[0] for name in done.stdout.split()}
+    assert not loaded & {"dulwich", "neo4j", "httpx", "yaml", "cryptography", "urllib3"}
+
+
+def test_entry_points_are_all_there_is_in_main() -> None:
+    tree = ast.parse((ROOT / "functions" / "main.py").read_text())
+    assert not [node for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)]

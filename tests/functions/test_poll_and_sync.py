@@ -1,0 +1,112 @@
+"""The scheduler's and the operators' calls: who may make them, what bodies they take, what they answer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.functions.cloud import API_KEY, skill_text
+
+if TYPE_CHECKING:
+    from tests.functions.cloud import Cloud
+
+
+@pytest.mark.parametrize(("target", "path"), [("poll", "/api/poll"), ("sync", "/api/sync"), ("sync", "/api/rollback")])
+@pytest.mark.parametrize(
+    ("key", "code"), [(None, "API_KEY_MISSING"), ("", "API_KEY_MISSING"), ("z" * 40, "API_KEY_INVALID")]
+)
+def test_without_a_current_key_nothing_happens(
+    cloud: Cloud, target: str, path: str, key: str | None, code: str
+) -> None:
+    answer = cloud.operator(target, "POST", path, key=key)
+    assert (answer.status_code, answer.json["code"]) == (401, code)  # type: ignore[index]
+    assert not cloud.touched_store()
+
+
+def test_a_key_in_the_query_string_is_no_key(cloud: Cloud) -> None:
+    assert cloud.call("sync", "POST", f"/api/sync?x-api-key={API_KEY}").status_code == 401
+
+
+def test_where_iam_guards_the_poll_no_key_is_asked(cloud: Cloud) -> None:
+    cloud.set("POLL_AUTH", "iam")
+    assert cloud.operator("poll", "POST", "/api/poll", key=None).status_code == 200
+
+
+def test_a_poll_deploys_what_no_webhook_announced_and_then_finds_nothing_to_do(cloud: Cloud) -> None:
+    first = cloud.operator("poll", "POST", "/api/poll")
+    second = cloud.operator("poll", "POST", "/api/poll")
+    assert [(first.json or {})["status"], (second.json or {})["status"]] == ["deployed", "unchanged"]
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "text/plain", "application/x-www-form-urlencoded", ""])
+def test_an_empty_body_means_an_ordinary_sync_whatever_its_type(cloud: Cloud, content_type: str) -> None:
+    headers = {"x-api-key": API_KEY, "Content-Type": content_type}
+    answer = cloud.call("sync", "POST", "/api/sync", data=b"", headers=headers)
+    assert (answer.status_code, (answer.json or {})["status"]) == (200, "deployed")
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "code"),
+    [
+        ("/api/sync", b"{", "JSON_INVALID"),
+        ("/api/sync", b"[1]", "JSON_INVALID"),
+        ("/api/sync", {"relaese": ["a"]}, "MEMBER_UNKNOWN"),
+        ("/api/sync", {"release": "a"}, "MEMBER_INVALID"),
+        ("/api/sync", {"release": [1]}, "MEMBER_INVALID"),
+        ("/api/rollback", {}, "MEMBER_INVALID"),
+        ("/api/rollback", {"to": 1}, "MEMBER_INVALID"),
+        ("/api/rollback", {"to": "../1"}, "DEPLOYMENT_ID_INVALID"),
+        ("/api/rollback", {"to": "1-0"}, "DEPLOYMENT_ID_INVALID"),
+    ],
+)
+def test_a_wrong_body_is_400_with_its_code(cloud: Cloud, path: str, body: object, code: str) -> None:
+    answer = cloud.operator("sync", "POST", path, body)
+    assert (answer.status_code, answer.json["code"]) == (400, code)  # type: ignore[index]
+
+
+def test_a_body_over_one_mib_is_413(cloud: Cloud) -> None:
+    answer = cloud.operator("sync", "POST", "/api/sync", b" " * (1024 * 1024 + 1))
+    assert (answer.status_code, answer.json["code"]) == (413, "BODY_TOO_LARGE")  # type: ignore[index]
+
+
+def test_rolling_back_and_releasing_go_through_http(cloud: Cloud) -> None:
+    cloud.operator("sync", "POST", "/api/sync")
+    cloud.repo.write("a/SKILL.md", skill_text("a", "New.", "1.1.0"))
+    cloud.repo.commit("Change a")
+    cloud.operator("sync", "POST", "/api/sync")
+    back = cloud.operator("sync", "POST", "/api/rollback", {"to": "1-1"}).json or {}
+    assert (back["status"], back["skills"]) == ("deployed", [{"name": "a", "version": "1.0.0"}])
+    assert [(item["name"], item["reason"]) for item in back["rejected"]] == [("a", "rolled_back")]
+    assert (cloud.operator("poll", "POST", "/api/poll").json or {})["status"] == "unchanged"
+    released = cloud.operator("sync", "POST", "/api/sync", {"release": ["a", "a"]}).json or {}
+    assert released["skills"] == [{"name": "a", "version": "1.1.0"}]
+
+
+def test_an_unknown_deployment_or_a_skill_that_is_not_withheld_is_404(cloud: Cloud) -> None:
+    cloud.operator("sync", "POST", "/api/sync")
+    unknown = cloud.operator("sync", "POST", "/api/rollback", {"to": "1-9"})
+    free = cloud.operator("sync", "POST", "/api/sync", {"release": ["a"]})
+    assert (unknown.status_code, unknown.json["code"]) == (404, "DEPLOYMENT_UNKNOWN")  # type: ignore[index]
+    assert (free.status_code, free.json["code"]) == (404, "NOT_WITHHELD")  # type: ignore[index]
+
+
+def test_a_repository_that_is_gone_is_502_with_its_own_code(cloud: Cloud) -> None:
+    cloud.set("SOURCE_URL", "/nowhere/at/all")
+    answer = cloud.operator("sync", "POST", "/api/sync")
+    assert (answer.status_code, answer.json["code"]) == (502, "SOURCE_NOT_FOUND")  # type: ignore[index]
+
+
+def test_a_branch_that_does_not_exist_is_named(cloud: Cloud) -> None:
+    cloud.set("GITHUB_BRANCH", "missing")
+    answer = cloud.operator("sync", "POST", "/api/sync")
+    assert (answer.status_code, answer.json["code"]) == (502, "BRANCH_NOT_FOUND")  # type: ignore[index]
+
+
+def test_a_pointer_that_another_key_signed_is_409_and_stays(cloud: Cloud) -> None:
+    cloud.operator("sync", "POST", "/api/sync")
+    before = cloud.store.get("current.json")
+    cloud.set("SIGNING_KEY", "B" * 43 + "=")
+    answer = cloud.operator("sync", "POST", "/api/sync")
+    assert (answer.status_code, answer.json["code"]) == (409, "pointer_unverifiable")  # type: ignore[index]
+    assert cloud.store.get("current.json") == before

@@ -1,0 +1,115 @@
+"""What monitors and operators read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.functions.cloud import skill_text
+
+if TYPE_CHECKING:
+    from tests.functions.cloud import Cloud
+
+SHAPE = {"status", "timestamp", "services", "skills", "last_deployment", "recent_deployments", "kpis"}
+
+
+def test_health_is_open_and_red_before_anything_was_deployed(cloud: Cloud) -> None:
+    answer = cloud.call("status", "GET", "/health")
+    assert (answer.status_code, (answer.json or {})["status"]) == (503, "unhealthy")
+    assert set(answer.json or {}) >= SHAPE
+
+
+def test_health_is_green_after_a_deployment_and_has_the_promised_shape(cloud: Cloud) -> None:
+    cloud.webhook(cloud.push())
+    answer = cloud.call("status", "GET", "/health")
+    health = answer.json or {}
+    assert (answer.status_code, health["status"]) == (200, "healthy")
+    assert set(health) >= SHAPE
+    assert set(health["services"]) == {"poller", "webhook", "audit", "pullers"}
+    assert health["services"]["poller"]["last_deployed_sha"] == cloud.repo.head
+    assert health["services"]["webhook"]["last_received"] is not None
+    assert health["skills"] == {"count": 2, "withheld": 0, "last_updated": ["a", "b"]}
+    assert health["last_deployment"]["trigger"] == "webhook"
+    assert health["recent_deployments"] == ["1-1"]
+
+
+def test_health_goes_red_when_no_head_was_read_for_three_polling_intervals(cloud: Cloud) -> None:
+    cloud.webhook(cloud.push())
+    cloud.set("POLLING_INTERVAL_MIN", "0.000001")
+    answer = cloud.call("status", "GET", "/health")
+    assert (answer.status_code, (answer.json or {})["services"]["poller"]["status"]) == (503, "stale")
+
+
+def test_health_names_the_fault_of_the_last_sync_until_a_poll_succeeds(cloud: Cloud) -> None:
+    cloud.webhook(cloud.push())
+    cloud.set("SOURCE_URL", "/nowhere")
+    cloud.operator("poll", "POST", "/api/poll")
+    faulty = cloud.call("status", "GET", "/health").json or {}
+    cloud.set("SOURCE_URL", str(cloud.repo.path))
+    cloud.operator("poll", "POST", "/api/poll")
+    mended = cloud.call("status", "GET", "/health").json or {}
+    assert (faulty["status"], faulty["services"]["poller"]["error"]) == ("degraded", "SOURCE_NOT_FOUND")
+    assert (mended["status"], mended["services"]["poller"]["error"]) == ("healthy", None)
+
+
+def test_health_answers_in_its_shape_while_the_store_is_down(cloud: Cloud) -> None:
+    cloud.set("STORE_URI", "sqlite:///proc/nowhere/objects.db")
+    answer = cloud.call("status", "GET", "/health")
+    assert (answer.status_code, (answer.json or {})["error"]) == (503, "STORE_UNAVAILABLE")
+    assert set(answer.json or {}) >= SHAPE
+
+
+@pytest.mark.parametrize("path", ["/api/skills", "/api/deployments", "/api/deployments/1-1"])
+def test_everything_but_health_asks_for_the_key(cloud: Cloud, path: str) -> None:
+    assert cloud.operator("status", "GET", path, key=None).status_code == 401
+
+
+@pytest.mark.parametrize("path", ["/api/skills", "/api/deployments", "/api/deployments/1-1"])
+def test_before_the_first_deployment_there_is_nothing_to_list(cloud: Cloud, path: str) -> None:
+    answer = cloud.operator("status", "GET", path)
+    assert (answer.status_code, answer.json["code"]) == (404, "NO_DEPLOYMENT")  # type: ignore[index]
+
+
+def test_skills_are_listed_by_pages_with_what_is_withheld(cloud: Cloud) -> None:
+    cloud.repo.write("c/SKILL.md", "no frontmatter")
+    cloud.repo.commit("Add c")
+    cloud.webhook(cloud.push())
+    first = cloud.operator("status", "GET", "/api/skills?limit=2").json or {}
+    second = cloud.operator("status", "GET", f"/api/skills?limit=2&after={first['next']}").json or {}
+    assert [skill["id"] for skill in first["skills"]] == ["a", "b"]
+    assert (second["skills"], list(second["withheld"]), second["next"]) == ([], ["c"], None)
+    assert second["withheld"]["c"]["findings"][0]["code"] == "FM_MISSING"
+
+
+def test_deployments_are_listed_newest_first_by_pages(cloud: Cloud) -> None:
+    for number in range(5):
+        cloud.repo.write("a/SKILL.md", skill_text("a", f"Text {number}."))
+        cloud.repo.commit(f"Change {number}")
+        cloud.webhook(cloud.push())
+    first = cloud.operator("status", "GET", "/api/deployments?limit=3").json or {}
+    second = cloud.operator("status", "GET", f"/api/deployments?limit=3&before={first['next']}").json or {}
+    assert [item["id"] for item in first["deployments"]] == ["1-5", "1-4", "1-3"]
+    assert [item["id"] for item in second["deployments"]] == ["1-2", "1-1"]
+    assert second["next"] is None
+
+
+def test_one_deployment_tells_what_it_changed(cloud: Cloud) -> None:
+    cloud.webhook(cloud.push())
+    cloud.repo.write("a/SKILL.md", skill_text("a", "New.", "1.1.0"))
+    cloud.repo.delete("b")
+    cloud.repo.write("c/SKILL.md", "no frontmatter")
+    cloud.repo.commit("Change all")
+    cloud.webhook(cloud.push())
+    told = cloud.operator("status", "GET", "/api/deployments/1-2").json or {}
+    assert told["published"] == [{"name": "a", "version": "1.1.0", "previous_version": "1.0.0"}]
+    assert told["removed"] == ["b"]
+    assert told["held"]["c"]["reason"] == "rejected"
+    assert cloud.operator("status", "GET", "/api/deployments/1-3").status_code == 404
+
+
+@pytest.mark.parametrize("query", ["limit=0", "limit=201", "limit=x", "limit=-1", "limit=1e3"])
+def test_a_limit_out_of_bounds_is_400(cloud: Cloud, query: str) -> None:
+    cloud.webhook(cloud.push())
+    answer = cloud.operator("status", "GET", f"/api/skills?{query}")
+    assert (answer.status_code, answer.json["code"]) == (400, "LIMIT_INVALID")  # type: ignore[index]
