@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+import re
 from typing import NoReturn, TypeVar
 
 from shared.errors import InputError
 from shared.model import Digest
 
 T = TypeVar("T")
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 def canonical_bytes(value: object) -> bytes:
@@ -33,7 +36,9 @@ def digest_of(data: bytes) -> Digest:
 
 
 def parse_object(data: bytes, *, what: str, max_depth: int = 64) -> dict[str, object]:
-    """Read one JSON object strictly: UTF-8, no duplicate keys, no NaN, bounded depth.
+    """Read one JSON object strictly: UTF-8, no duplicate keys, no NaN, no infinity, no lone surrogate, bounded depth.
+
+    What is read can therefore be written again, and sent to others.
 
     Args:
         data: The text.
@@ -44,12 +49,16 @@ def parse_object(data: bytes, *, what: str, max_depth: int = 64) -> dict[str, ob
         InputError: `JSON_INVALID`, or `JSON_TOO_DEEP`.
     """
     try:
-        value = json.loads(data.decode(), object_pairs_hook=_no_duplicates, parse_constant=_no_constants)
+        value = json.loads(
+            data.decode(), object_pairs_hook=_no_duplicates, parse_constant=_no_constants, parse_float=_finite
+        )
         if _deeper_than(value, max_depth):
             raise RecursionError
+        if _SURROGATE.search(data):
+            json.dumps(value, ensure_ascii=False).encode()  # fails at a lone one; two that make a pair are one character
     except RecursionError:
         raise InputError("JSON_TOO_DEEP", f"{what} nests deeper than {max_depth} levels") from None
-    except ValueError as error:  # JSONDecodeError, UnicodeDecodeError, and integers of over 4,300 digits
+    except ValueError as error:  # JSONDecodeError, UnicodeError, and integers of over 4,300 digits
         raise InputError("JSON_INVALID", f"{what} is not JSON as RFC 8259 has it: {type(error).__name__}") from None
     if not isinstance(value, dict):
         raise InputError("JSON_INVALID", f"{what} must be a JSON object, got {type(value).__name__}")
@@ -77,6 +86,13 @@ def _no_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 def _no_constants(_: str) -> NoReturn:
     raise ValueError
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise ValueError
+    return value
 
 
 def _deeper_than(value: object, limit: int) -> bool:

@@ -185,7 +185,7 @@ def _manifest(value: object) -> ManifestRef:
 
 def _pair(item: object) -> tuple[int, Digest]:
     match item:
-        case [int(seq), str(digest)] if seq > 0:
+        case [int(seq), str(digest)] if seq > 0 and not isinstance(seq, bool):
             return seq, _digest(digest)
     raise InputError("MEMBER_INVALID", "the pointer's history holds pairs of sequence number and digest")
 

@@ -76,6 +76,8 @@ def synchronise(context: Context, command: Command, deadline: Deadline) -> Outco
         except (DeadlineError, InputError, NotFoundError):
             raise
         except (UnavailableError, RejectedError) as error:
+            # A source that is cut off by our own deadline has not failed; the next poll gives it more time.
+            deadline.check()
             record_failure(context, error.code)
             raise
 

@@ -1,0 +1,305 @@
+"""What processes share, as one immutable value, and what an operation, a fault or a kill makes of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from shared.core.names import CURRENT
+from shared.errors import ConflictError, UnavailableError
+from shared.model import CommitSha
+from shared.ports import StoredObject
+from tests.fakes.memory_source import MemoryRepository
+from tests.fakes.world import a_push
+from tests.service.stepping import KILLED, PAUSE, Ask, Ended, Failure, Moment, Process, Wiring
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from shared.model import Push
+    from shared.service.sync import Outcome
+    from tests.service.stepping import Answer, Change, Hands, Pause
+
+MISMATCH = Failure(ConflictError, "GENERATION_MISMATCH")
+NO_ANSWER = Failure(UnavailableError, "STORE_UNAVAILABLE")
+NO_SOURCE = Failure(UnavailableError, "SOURCE_UNAVAILABLE")
+NOTHING = CommitSha("0" * 40)
+
+
+class How(StrEnum):
+    """What becomes of an operation.
+
+    `STALE`: the source serves a former head. `LOST`: a write happens, its answer is lost. `ECHOED`: the same, and the client
+    tried again by itself, so that what comes back is a conflict with its own write. `REFUSED`: nothing happens but an error.
+    `KILLED`: the process dies before it.
+    """
+
+    PLAIN = ""
+    STALE = "stale"
+    LOST = "lost answer"
+    ECHOED = "lost answer, conflict with itself"
+    REFUSED = "no answer"
+    KILLED = "killed before"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What may still go wrong: stale heads, faulty operations, kills, and switches away from a process that could go on.
+
+    `switches` is None where every interleaving is wanted.
+    """
+
+    stale: int = 0
+    faults: int = 0
+    kills: int = 0
+    switches: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """Everything that matters from here on; equal states have equal futures.
+
+    Args:
+        store: Mutable and create-only objects: name, content, generation (how often it was written). Sorted.
+        objects: Names of the immutable objects that exist.
+        heads: Every branch head so far, the current one last.
+        log: Every value that `current.json` ever had.
+        slots: Where each process stands, or how it ended.
+        limits: What may still go wrong.
+        last: The process that went last, -1 where that does not matter.
+    """
+
+    store: tuple[tuple[str, bytes, int], ...] = ()
+    objects: frozenset[str] = frozenset()
+    heads: tuple[CommitSha, ...] = ()
+    log: tuple[bytes, ...] = ()
+    slots: tuple[Moment | Ended, ...] = ()
+    limits: Limits = Limits()
+    last: int = -1
+
+    def find(self, name: str) -> bytes | None:
+        return next((data for key, data, _ in self.store if key == name), None)
+
+    def names(self, prefix: str) -> list[str]:
+        return [name for name, _, _ in self.store if name.startswith(prefix)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One line of a trace."""
+
+    process: str
+    what: Ask
+    how: How
+    answer: Answer
+    objects: tuple[str, ...]
+    ended: Ended | None
+
+
+class World:
+    """All commits and objects that any schedule ever made, by content, and how states follow from one another."""
+
+    def __init__(self) -> None:
+        self.repository = MemoryRepository()
+        self.contents: dict[str, bytes] = {}
+        self._commits: dict[tuple[CommitSha, Change], CommitSha] = {}
+
+    def process(self, name: str, program: Callable[[Hands], Outcome], wiring: Wiring | None = None) -> Process:
+        return Process(name, program, self.repository, wiring or Wiring())
+
+    def begin(self, state: State, processes: tuple[Process, ...], limits: Limits) -> State:
+        """Let these processes begin in this state."""
+        started = replace(state, slots=tuple(process.start for process in processes), limits=limits, last=-1)
+        for index, process in enumerate(processes):
+            draft = _Draft(self, started)
+            started = draft.frozen(index, process.settle(process.start, draft.at_once), last=-1, limits=limits)
+        return started
+
+    def alone(self, state: State, process: Process) -> Iterator[tuple[State, Step]]:
+        """Run one process from its begin to its end, with nobody else and nothing going wrong; yields every step."""
+        state = self.begin(state, (process,), Limits())
+        while isinstance(state.slots[0], Moment):
+            state, step = self.take(state, (process,), 0, How.PLAIN, None)
+            yield state, step
+
+    def take(
+        self, state: State, processes: tuple[Process, ...], index: int, how: How, served: CommitSha | None
+    ) -> tuple[State, Step]:
+        """Let a process do what it asks for, and all that follows until it asks for something that others can see.
+
+        Args:
+            state: The state before.
+            processes: All of them.
+            index: Which one.
+            how: What becomes of the operation.
+            served: The head that a `STALE` source serves.
+        """
+        moment, process = state.slots[index], processes[index]
+        assert isinstance(moment, Moment)
+        assert moment.asks is not None
+        draft = _Draft(self, state, spent=how)
+        if how is How.KILLED:
+            after, answer = KILLED, None
+        else:
+            answer = served if how is How.STALE else draft.answer(moment.asks, how)
+            settled = process.settle(moment.after(answer), draft.at_once)
+            after = settled if settled.ended is None else settled.ended
+        limits = _after(state, index, how)
+        following = draft.frozen(index, after, last=-1 if limits.switches is None else index, limits=limits)
+        step = Step(
+            process=process.name,
+            what=moment.asks,
+            how=how,
+            answer=answer,
+            objects=tuple(draft.written),
+            ended=after if isinstance(after, Ended) else None,
+        )
+        return following, step
+
+    def commit(self, head: CommitSha | None, what: Change) -> CommitSha:
+        """Make the commit that a change makes on a head; the same change on the same head is the same commit."""
+        key = (head or NOTHING, what)
+        if key not in self._commits:
+            self._commits[key] = self._commit(head, what)
+        return self._commits[key]
+
+    def _commit(self, head: CommitSha | None, what: Change) -> CommitSha:
+        if head is None:
+            self.repository.head = CommitSha("")
+            return self.repository.commit({path: data for path, data in what.files if data is not None})
+        base = self.repository.ancestors(head)[what.dropped]
+        if not what.files:
+            return base
+        files = self.repository.files(base)
+        for path, data in what.files:
+            if data is None:
+                del files[path]
+            else:
+                files[path] = data
+        return self.repository.commit(files, parent=base)
+
+
+def choices(state: State) -> Iterator[tuple[int, How, CommitSha | None]]:
+    """List everything that may happen next."""
+    alive = [(index, slot) for index, slot in enumerate(state.slots) if isinstance(slot, Moment)]
+    # Between the writes of immutable objects a process can fail or die, but nobody could notice a switch there.
+    amid = [(index, slot) for index, slot in alive if slot.asks is not None and slot.asks.is_immutable]
+    for index, slot in amid or alive:
+        assert slot.asks is not None
+        if _may_go(state, index):
+            yield from ((index, how, served) for how, served in _ways(state, slot.asks))
+
+
+def _may_go(state: State, index: int) -> bool:
+    return state.limits.switches is None or state.limits.switches >= _cost(state, index)
+
+
+def _cost(state: State, index: int) -> int:
+    last = state.slots[state.last] if state.last >= 0 else None
+    return int(index != state.last and isinstance(last, Moment) and not last.rested)
+
+
+def _ways(state: State, what: Ask) -> Iterator[tuple[How, CommitSha | None]]:
+    limits = state.limits
+    yield How.PLAIN, None
+    if what.verb == "head" and limits.stale:
+        yield from ((How.STALE, head) for head in sorted(set(state.heads[1:]) - {state.heads[-1]}))
+    if limits.kills and what.is_write:
+        yield How.KILLED, None
+    if limits.faults and what.verb != "push":
+        yield How.REFUSED, None
+        if what.is_write:
+            yield How.LOST, None
+            yield How.ECHOED, None
+
+
+def _after(state: State, index: int, how: How) -> Limits:
+    limits = state.limits
+    switches = None if limits.switches is None else limits.switches - _cost(state, index)
+    return Limits(
+        stale=limits.stale - (how is How.STALE),
+        faults=limits.faults - (how in {How.LOST, How.ECHOED, How.REFUSED}),
+        kills=limits.kills - (how is How.KILLED),
+        switches=switches,
+    )
+
+
+class _Draft:
+    """A state in the making."""
+
+    def __init__(self, world: World, state: State, spent: How = How.PLAIN) -> None:
+        self._world = world
+        self._state = state
+        self._store = {name: (data, generation) for name, data, generation in state.store}
+        self._objects = set(state.objects)
+        self._heads = state.heads
+        self._log = state.log
+        faults = state.limits.faults - (spent in {How.LOST, How.ECHOED, How.REFUSED})
+        self._stops = ("put", "get") if faults else ("put",) if state.limits.kills else ()
+        self.written: list[str] = []
+
+    def frozen(self, index: int, slot: Moment | Ended, *, last: int, limits: Limits) -> State:
+        if isinstance(slot, Moment) and slot.ended is not None:
+            slot = slot.ended
+        slots = self._state.slots
+        return State(
+            store=tuple(sorted((name, data, generation) for name, (data, generation) in self._store.items())),
+            objects=frozenset(self._objects) if len(self._objects) > len(self._state.objects) else self._state.objects,
+            heads=self._heads,
+            log=self._log,
+            slots=(*slots[:index], slot, *slots[index + 1 :]),
+            limits=limits,
+            last=last,
+        )
+
+    def at_once(self, what: Ask) -> Answer | Pause:
+        """Answer what nobody can see, and stop before everything else."""
+        if not what.is_immutable or what.verb in self._stops:
+            return PAUSE
+        return self.answer(what, How.PLAIN)
+
+    def answer(self, what: Ask, how: How) -> Answer:
+        if how is How.REFUSED:
+            return NO_SOURCE if what.verb == "head" else NO_ANSWER
+        answer = self._done(what)
+        if how is How.LOST:
+            return NO_ANSWER
+        return MISMATCH if how is How.ECHOED else answer
+
+    def _done(self, what: Ask) -> Answer:
+        if what.verb == "head":
+            return self._heads[-1]
+        if what.verb == "push":
+            assert what.change is not None
+            return self._push(what.change)
+        if what.is_immutable:
+            return self._object(what)
+        data, generation = self._store.get(what.name, (b"", 0))
+        if what.verb == "get":
+            return StoredObject(data=data, generation=generation) if generation else None
+        assert what.verb == "put", f"no sync deletes {what.name}"
+        if what.generation != generation:
+            return MISMATCH
+        self._store[what.name] = (what.data, generation + 1)
+        if what.name == CURRENT:
+            self._log = (*self._log, what.data)
+        return generation + 1
+
+    def _object(self, what: Ask) -> Answer:
+        # Content under its own digest has no history: it is there or not, and its generation is always 1.
+        exists = what.name in self._objects
+        if what.verb == "get":
+            return StoredObject(data=self._world.contents[what.name], generation=1) if exists else None
+        if what.generation != int(exists):
+            return MISMATCH
+        self._world.contents[what.name] = what.data
+        self._objects.add(what.name)
+        self.written.append(what.name)
+        return 1
+
+    def _push(self, what: Change) -> Push:
+        before = self._heads[-1] if self._heads else None
+        after = self._world.commit(before, what)
+        self._heads = (*self._heads, after)
+        return a_push(before or NOTHING, after, forced=what.dropped > 0)
