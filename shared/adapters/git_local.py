@@ -14,7 +14,7 @@ from dulwich.repo import Repo
 
 from shared.adapters.git_border import border
 from shared.adapters.git_limits import Allowance, Deadline
-from shared.adapters.git_objects import commit_sha, descends, is_id, list_tree, object_id, read_blobs
+from shared.adapters.git_objects import commit_sha, descends, has_commit, is_id, list_tree, object_id, read_blobs
 from shared.errors import RejectedError
 from shared.model import Standing
 
@@ -70,7 +70,7 @@ class LocalSource:
         old, new = object_id(base), object_id(head)
         with self._open() as repo:
             store = repo.object_store
-            if not is_id(old) or old not in store:
+            if not is_id(old) or not has_commit(store, old):
                 return Standing.UNKNOWN
             ahead = descends(store, new, old, self._deadline.wait)
             behind = None if ahead else descends(store, old, new, self._deadline.wait)

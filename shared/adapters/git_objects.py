@@ -101,6 +101,11 @@ def read(store: BaseObjectStore, name: ObjectID, kind: type[ShaFile]) -> bytes:
     return data
 
 
+def has_commit(store: BaseObjectStore, name: ObjectID) -> bool:
+    """Whether the store has a commit of that name."""
+    return _parents(store, name) is not None
+
+
 def descends(store: BaseObjectStore, commit: ObjectID, ancestor: ObjectID, tick: Callable[[], object]) -> bool | None:
     """Say whether `commit` descends from `ancestor`, as far as the store knows the history.
 
@@ -135,7 +140,7 @@ def _parents(store: BaseObjectStore, commit: ObjectID) -> list[ObjectID] | None:
         found = store[commit]
     except KeyError:
         return None
-    return found.parents if isinstance(found, Commit) else []
+    return found.parents if isinstance(found, Commit) else None
 
 
 def _walk(store: BaseObjectStore, root: ObjectID) -> Iterator[TreeEntry]:

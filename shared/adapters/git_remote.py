@@ -24,7 +24,7 @@ from shared.adapters.git_border import border
 from shared.adapters.git_http import NotServedError, SmartHttp
 from shared.adapters.git_limits import Allowance, Deadline
 from shared.adapters.git_local import LocalSource, no_such_branch
-from shared.adapters.git_objects import commit_sha, descends, is_id, list_tree, object_id, read_blobs
+from shared.adapters.git_objects import commit_sha, descends, has_commit, is_id, list_tree, object_id, read_blobs
 from shared.errors import ConfigError, RejectedError
 from shared.model import Standing
 
@@ -155,7 +155,7 @@ class RemoteSource:
         if descends(self._commits(new, without=old), new, old, self._deadline.wait):
             return Standing.AHEAD
         commits = self._commits(old, without=new)
-        if old not in commits:
+        if not has_commit(commits, old):
             return Standing.UNKNOWN
         return Standing.BEHIND if descends(commits, old, new, self._deadline.wait) else Standing.DIVERGED
 

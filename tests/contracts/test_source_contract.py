@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from shared.adapters.git_remote import open_source
-from shared.errors import RejectedError
+from shared.errors import RejectedError, UnavailableError
 from shared.model import BlobId, CommitSha, Kind, Standing
 from tests.git_server import GitServer
 from tests.repos import Repo
@@ -289,6 +289,13 @@ def test_blobs_of_all_kinds_come_as_their_bytes(place: Place) -> None:
     assert got["copy"] == got["crlf"]
 
 
+def test_a_folder_is_not_handed_out_as_a_file(place: Place) -> None:
+    head = commit(place, "folder/x")
+    folder = listing(place)["folder"]
+    with pytest.raises(UnavailableError, match="SOURCE_CORRUPT"):
+        place.open(None).blobs(head, [folder])
+
+
 def test_objects_stored_as_deltas_are_whole_again(place: Place) -> None:
     text = "".join(f"line {number} of a long file\n" for number in range(5000))
     for number in range(4):
@@ -369,7 +376,7 @@ def test_compare_after_a_force_push_never_says_ahead(place: Place) -> None:
 
 def test_compare_with_a_base_that_nobody_knows_is_unknown(place: Place) -> None:
     head = commit(place, "a")
-    for base in ("1" * 40, "0" * 40, "", "HEAD", "é" * 40, "a" * 64):
+    for base in ("1" * 40, "0" * 40, "", "HEAD", "é" * 40, "a" * 64, place.repo.id_of(), place.repo.id_of("a")):
         assert place.open(None).compare(CommitSha(base), head) is Standing.UNKNOWN
 
 

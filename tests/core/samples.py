@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from shared.core.canonical import digest_of
 from shared.core.git_objects import blob_id
@@ -54,7 +54,7 @@ def commit(number: int) -> CommitSha:
     return CommitSha(git_id(number))
 
 
-def a_move(number: int = 1, **changes: Any) -> Move:
+def a_move(number: int = 1, **changes: object) -> Move:
     """The move to manifest `number`."""
     move = Move(
         action=Action.DEPLOY,
@@ -67,7 +67,7 @@ def a_move(number: int = 1, **changes: Any) -> Move:
     return replace(move, **changes)
 
 
-def a_pointer(seq: int = 1, **changes: Any) -> Pointer:
+def a_pointer(seq: int = 1, **changes: object) -> Pointer:
     """The pointer after `seq` deployments, the n-th to manifest n."""
     found: Pointer | None = None
     for number in range(1, seq + 1):
@@ -76,7 +76,7 @@ def a_pointer(seq: int = 1, **changes: Any) -> Pointer:
     return replace(found, **changes)
 
 
-def a_live_skill(key: str = "hello", tree: int = 1, **changes: Any) -> LiveSkill:
+def a_live_skill(key: str = "hello", tree: int = 1, **changes: object) -> LiveSkill:
     skill = LiveSkill(
         id=SkillId(key),
         name=key,
@@ -91,7 +91,7 @@ def a_live_skill(key: str = "hello", tree: int = 1, **changes: Any) -> LiveSkill
     return replace(skill, **changes)
 
 
-def a_withheld(key: str = "hello", tree: int | None = 2, **changes: Any) -> Withheld:
+def a_withheld(key: str = "hello", tree: int | None = 2, **changes: object) -> Withheld:
     held = Withheld(
         id=SkillId(key),
         tree=None if tree is None else TreeId(git_id(tree)),
@@ -102,22 +102,27 @@ def a_withheld(key: str = "hello", tree: int | None = 2, **changes: Any) -> With
     return replace(held, **changes)
 
 
-def a_manifest(*live: LiveSkill, withheld: tuple[Withheld, ...] = (), **changes: Any) -> Manifest:
+def a_manifest(*live: LiveSkill, withheld: tuple[Withheld, ...] = (), **changes: object) -> Manifest:
     skills = {skill.id: skill for skill in live}
     return replace(NO_MANIFEST, skills=skills, withheld={item.id: item for item in withheld}, **changes)
 
 
-def an_entry(path: str, data: bytes = b"x", **changes: Any) -> TreeEntry:
+def an_entry(path: str, data: bytes = b"x", **changes: object) -> TreeEntry:
     return replace(TreeEntry(path=path, kind=Kind.FILE, id=blob_id(data), size=len(data)), **changes)
 
 
-def at_head(*entries: TreeEntry, key: str = "hello", path: str | None = None, **changes: Any) -> SkillAtHead:
+def at_head(*entries: TreeEntry, key: str = "hello", path: str | None = None, **changes: object) -> SkillAtHead:
     skill = SkillAtHead(id=SkillId(key), path=path or key, tree=TreeId(git_id(7)), entries=entries)
     return replace(skill, **changes)
 
 
 def judged(
-    files: dict[str, bytes], *, key: str = "hello", live: LiveSkill | None = None, terms: Terms | None = None, **more: Any
+    files: dict[str, bytes],
+    *,
+    key: str = "hello",
+    live: LiveSkill | None = None,
+    terms: Terms | None = None,
+    **more: object,
 ) -> Verdict:
     """What the rules say of a skill of these files, path to content."""
     skill = at_head(*(an_entry(path, data) for path, data in files.items()), key=key, **more)

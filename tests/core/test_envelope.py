@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import base64
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -26,7 +26,7 @@ def signed(payload: bytes = PAYLOAD, signer: Ed25519Signer = SIGNER) -> bytes:
     return sign_envelope(payload, TYPE, signer)
 
 
-def changed(**members: Any) -> bytes:
+def changed(**members: object) -> bytes:
     return json.dumps(json.loads(signed()) | members).encode()
 
 

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import asdict, replace
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -44,7 +44,7 @@ def payload_of(pointer: Pointer) -> bytes:
     return open_envelope(sign_pointer(pointer, SIGNER), PAYLOAD_TYPE, TRUST.signer_keys)
 
 
-def document(**changes: Any) -> bytes:
+def document(**changes: object) -> bytes:
     return canonical_bytes(json.loads(payload_of(a_pointer(3))) | changes)
 
 
@@ -185,7 +185,5 @@ def test_a_payload_that_is_no_pointer_is_refused(payload: bytes) -> None:
 
 @given(st.sampled_from(sorted(json.loads(document()))), st.recursive(st.none() | st.integers() | st.text(), st.lists))
 def test_no_value_of_any_member_raises_anything_but_an_input_error(key: str, value: object) -> None:
-    try:
+    with contextlib.suppress(InputError):
         parse_pointer(document(**{key: value}))
-    except InputError:
-        pass

@@ -85,7 +85,6 @@ class Pause:
 
 
 PAUSE = Pause()
-Respond = "Callable[[Ask], Answer | Pause]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,9 +146,6 @@ class Hands:
 
     def sync(self, command: Command, seconds: float) -> Outcome:
         return synchronise(self.context, command, Deadline(self.context.clock, seconds))
-
-
-Program = "Callable[[Hands], Outcome]"
 
 
 def webhook(what: Change) -> Callable[[Hands], Outcome]:

@@ -204,7 +204,7 @@ def _ways(state: State, what: Ask) -> Iterator[tuple[How, CommitSha | None]]:
     limits = state.limits
     yield How.PLAIN, None
     if what.verb == "head" and limits.stale:
-        yield from ((How.STALE, head) for head in sorted(set(state.heads[1:]) - {state.heads[-1]}))
+        yield from ((How.STALE, head) for head in sorted(set(state.heads) - {state.heads[-1]}))
     if limits.kills and what.is_write:
         yield How.KILLED, None
     if limits.faults and what.verb != "push":
