@@ -73,9 +73,10 @@ class Store(Protocol):
 class Source(Protocol):
     """The Git repository that skills come from; one instance serves one sync and may remember what it fetched.
 
-    Every method raises UnavailableError (`SOURCE_UNAVAILABLE`, `SOURCE_RATE_LIMITED`, `SOURCE_TOO_SLOW`) when trying again
-    may help, and RejectedError (`SOURCE_NOT_FOUND`, `SOURCE_DENIED`, `BRANCH_NOT_FOUND`, `SOURCE_TOO_LARGE`) when a person
-    must act. Content is checked against git's own hashes.
+    Every method raises UnavailableError (`SOURCE_UNAVAILABLE`, `SOURCE_RATE_LIMITED`, `SOURCE_TOO_SLOW`, `SOURCE_CORRUPT`)
+    when trying again may help, and RejectedError (`SOURCE_NOT_FOUND`, `SOURCE_DENIED`, `SOURCE_UNSUPPORTED`,
+    `SOURCE_TOO_LARGE`, `BRANCH_NOT_FOUND`, `REPOSITORY_EMPTY`) when a person must act. Content is checked against git's
+    own hashes.
     """
 
     def head(self, known: CommitSha | None) -> CommitSha:

@@ -114,7 +114,7 @@ def roll_back(before: Manifest, target: Manifest, commit: CommitSha) -> Decision
         if held is not None and _same_content(live, back):
             withheld[key] = held
         else:
-            path = held.path if held is not None else live.path if live is not None else ""
+            path = next((known.path for known in (held, live, back) if known is not None), "")
             withheld[key] = Withheld(id=key, tree=head, path=path, reason=Reason.ROLLED_BACK, commit=commit)
     return changes(before, replace(before, skills=target.skills, withheld=withheld))
 

@@ -73,7 +73,7 @@ class ReleaseClient:
                 "RELEASE_UNEXPECTED", "expected the pointer, got 404; is RELEASE_URL right?", retry_after_seconds=0
             ) from None
 
-    def object(self, digest: Digest, size: int) -> bytes:
+    def bundle_object(self, digest: Digest, size: int) -> bytes:
         """Read a manifest or archive and prove that it is the one.
 
         Args:
@@ -134,7 +134,9 @@ class ReleaseClient:
                     raise self._fault(response, started)
                 declared = _declared(response)
                 if exact and declared is not None and declared != most:
-                    raise UnverifiedError("bundle_mismatch", f"{path}: expected {most} bytes, the answer has {declared}")
+                    raise UnverifiedError(
+                        "bundle_mismatch", f"{path}: expected {most} bytes, the answer has {declared}"
+                    )
                 data = self._body(response, most, started)
         except httpx.HTTPError as error:
             raise _unreachable(error) from None
@@ -192,7 +194,9 @@ def _retry_after(response: httpx.Response) -> float:
 
 
 def _unreachable(error: httpx.HTTPError) -> UnavailableError:
-    return _unavailable("RELEASE_UNREACHABLE", f"the release function cannot be reached: {type(error).__name__}: {error}")
+    return _unavailable(
+        "RELEASE_UNREACHABLE", f"the release function cannot be reached: {type(error).__name__}: {error}"
+    )
 
 
 def _unavailable(code: str, message: str, retry_after_seconds: float = 0.0) -> UnavailableError:

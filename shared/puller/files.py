@@ -131,6 +131,11 @@ class Root:
                 self._make_folder(segment, fd)
             done.append(segment)
 
+    def sync(self, folder: str) -> None:
+        """Make the names in a folder survive a loss of power."""
+        with self.open(folder) as fd:
+            self._calls.sync(fd)
+
     def move(self, path: str, to: Root, target: str) -> None:
         """Rename a file or folder, here or into another root on the same filesystem: the one atomic step there is.
 
