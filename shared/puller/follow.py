@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from shared.ports import Clock
     from shared.puller.client import ReleaseClient
     from shared.puller.install import Installer, Volume
+    from shared.puller.state import State
 
 HEARTBEAT_SECONDS = 60.0
 LONGEST_PAUSE_SECONDS = 30.0
@@ -103,8 +104,7 @@ class Follower:
         manifest = self._manifest(pointer)
         # The floor is on the disk before the first file changes: a volume never forgets what it was brought to.
         if self._state.floor != floor_of(pointer):
-            self._state = replace(self._state, floor=floor_of(pointer), envelope=envelope)
-            save_state(self._volume.own, self._state)
+            self._remember(replace(self._state, floor=floor_of(pointer), envelope=envelope))
         return self._install(pointer, manifest, envelope)
 
     def _install(self, pointer: Pointer, manifest: Manifest, envelope: bytes) -> tuple[Result, _Word]:
@@ -113,10 +113,8 @@ class Follower:
         self._state = done.state
         if not known or done.changed:
             at = timestamp(self._clock.now())
-            self._state = replace(
-                self._state, deployment=pointer.deployment, manifest=pointer.manifest.sha256, installed_at=at
-            )
-            save_state(self._volume.own, self._state)
+            digest = pointer.manifest.sha256
+            self._remember(replace(self._state, deployment=pointer.deployment, manifest=digest, installed_at=at))
             log.info(
                 "Installed deployment", deployment=pointer.deployment, steps=done.changed, skills=len(manifest.skills)
             )
@@ -126,6 +124,11 @@ class Follower:
         return Result.INSTALLED, _Word(
             outcome=Result.INSTALLED, deployment=pointer.deployment, displaced=done.displaced
         )
+
+    def _remember(self, state: State) -> None:
+        # First on the disk: what is only in memory would be taken for done by the next look.
+        save_state(self._volume.own, state)
+        self._state = state
 
     def _verified(self, envelope: bytes) -> Pointer:
         given, now = UnverifiedPointer(envelope), self._clock.now()

@@ -1,0 +1,69 @@
+"""A volume with a puller on it, over a world in memory; a restart is a new puller on the same folders."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from shared.core.discover import SKILL_FILE
+from shared.puller.client import ReleaseClient
+from shared.puller.files import Calls
+from shared.puller.follow import Follower, Result
+from shared.puller.install import Installer, open_volume
+from tests.fakes.release_transport import ReleaseFunction
+from tests.fakes.world import TRUST, World
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from shared.model import Trust
+
+BOTH = ("tree", "flat")
+
+
+class Edge:
+    """The volume side. `calls` changes the disk, so that a test can count or break what it does."""
+
+    def __init__(self, folder: Path, world: World | None = None, *, layouts: tuple[str, ...] = BOTH) -> None:
+        self.folder = folder
+        self.skills = folder / "skills"
+        self.backups = folder / "backups" / "skills"
+        self.world = world or World()
+        self.function = ReleaseFunction(self.world)
+        self.layouts = layouts
+        self.calls = Calls()
+        self.trust: Trust = TRUST
+        self.restart()
+
+    def restart(self) -> None:
+        """Begin anew with what the volume holds."""
+        volume = open_volume(self.skills, self.backups, self.calls)
+        client = ReleaseClient(self.function.client(), self.world.clock)
+        installer = Installer(volume, client, self.world.clock, self.layouts)
+        self.follower = Follower(volume, client, installer, self.trust, self.world.clock)
+
+    def look(self) -> Result:
+        return self.follower.look()
+
+    def files(self) -> dict[str, bytes]:
+        """Everything in the skills folder but the reload mark, links by their target."""
+        found: dict[str, bytes] = {}
+        for path in self.skills.rglob("*"):
+            if path.is_symlink():
+                found[str(path.relative_to(self.skills))] = b"-> " + str(path.readlink()).encode()
+            elif path.is_file() and path.name != ".reload":
+                found[str(path.relative_to(self.skills))] = path.read_bytes()
+        return found
+
+    def wanted(self) -> dict[str, bytes]:
+        """What the live manifest puts there."""
+        wanted: dict[str, bytes] = {}
+        for key, files in self.world.live().items():
+            if "tree" in self.layouts:
+                wanted |= {f"{key}/{path}": data for path, data in files.items()}
+            if "flat" in self.layouts:
+                wanted[f"{key}.md"] = files[SKILL_FILE]
+        return wanted
+
+    def reports(self) -> list[tuple[object, object, object]]:
+        """What was reported: outcome, deployment, reasons."""
+        return [(item["outcome"], item["deployment"], item["reasons"]) for item in self.function.reports]
