@@ -23,16 +23,14 @@ from tests.fakes.memory_store import MemoryStore
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from shared.ports import Source, Store
+    from shared.ports import Source, Store, Together
 
 T = TypeVar("T")
 
 SIGNER = Ed25519Signer(base64.b64encode(bytes(range(32))).decode())
 REPO = "octo/skills"
 MAIN = "refs/heads/main"
-TRUST = Trust(
-    version=1, channel="prod", repo=REPO, ref=MAIN, epoch=1, signer_keys={SIGNER.key_id: SIGNER.public_key}
-)
+TRUST = Trust(version=1, channel="prod", repo=REPO, ref=MAIN, epoch=1, signer_keys={SIGNER.key_id: SIGNER.public_key})
 
 
 def in_order(calls: Sequence[Callable[[], T]]) -> list[T]:
@@ -67,6 +65,7 @@ class World:
         self.clock = FakeClock()
         self.terms = Terms(validation=policy)
         self.root = ""
+        self.together: Together = in_order
 
     @property
     def context(self) -> Context:
@@ -75,7 +74,7 @@ class World:
             source=self.source,
             signer=SIGNER,
             clock=self.clock,
-            together=in_order,
+            together=self.together,
             trust=TRUST,
             terms=self.terms,
             root=self.root,
@@ -140,7 +139,9 @@ class World:
         return [name.rsplit("/", 1)[-1].split("-", 1)[1].removesuffix(".json") for name in names]
 
     def records(self) -> list[str]:
-        return [entry.name.removeprefix("deployments/").removesuffix(".json") for entry in self.store.list("deployments/")]
+        return [
+            entry.name.removeprefix("deployments/").removesuffix(".json") for entry in self.store.list("deployments/")
+        ]
 
     def _sync(self, command: Command, seconds: float) -> Outcome:
         return synchronise(self.context, command, Deadline(self.clock, seconds))
