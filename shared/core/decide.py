@@ -109,11 +109,9 @@ def roll_back(before: Manifest, target: Manifest, commit: CommitSha) -> Decision
     for key in sorted(before.skills.keys() | before.withheld.keys() | target.skills.keys()):
         live, held, back = before.skills.get(key), before.withheld.get(key), target.skills.get(key)
         head = held.tree if held is not None else live.tree if live is not None else None
-        if (None if back is None else back.tree) == head:
-            continue
         if held is not None and _same_content(live, back):
             withheld[key] = held
-        else:
+        elif (None if back is None else back.tree) != head:
             path = next((known.path for known in (held, live, back) if known is not None), "")
             withheld[key] = Withheld(id=key, tree=head, path=path, reason=Reason.ROLLED_BACK, commit=commit)
     return changes(before, replace(before, skills=target.skills, withheld=withheld))
@@ -182,19 +180,18 @@ def _judged(fate: _Fate, verdict: Verdict, occasion: Occasion) -> _Fate:
     unchanged = fate.live is not None and fate.live.tree == fate.tree
     if verdict.candidate is None:
         errors = [item for item in verdict.findings if item.severity is Severity.ERROR]
-        held = _hold(fate, Reason.REJECTED, occasion, tuple(errors[:MAX_FINDINGS_NOTED]))
-        return replace(held, rejected=not unchanged)
+        # Rejected again, it keeps the push that it came with: it is not this one that is broken.
+        again = fate.former is not None and (fate.former.tree, fate.former.reason) == (fate.tree, Reason.REJECTED)
+        since = fate.former.commit if fate.former is not None and again else occasion.commit
+        held = _hold(fate, Reason.REJECTED, since, tuple(errors[:MAX_FINDINGS_NOTED]))
+        return replace(held, rejected=not (unchanged or again))
     if unchanged:
         return fate
     return replace(fate, live=verdict.candidate.skill, change=True)
 
 
-def _hold(fate: _Fate, reason: Reason, occasion: Occasion, findings: tuple[Finding, ...] = ()) -> _Fate:
-    # Held again for the same reason is not held anew: the note keeps the push that it came with.
-    former = fate.former
-    again = former is not None and (former.tree, former.reason) == (fate.tree, reason)
-    commit = former.commit if former is not None and again else occasion.commit
-    note = Withheld(id=fate.id, tree=fate.tree, path=fate.path, reason=reason, commit=commit, findings=findings)
+def _hold(fate: _Fate, reason: Reason, since: CommitSha, findings: tuple[Finding, ...] = ()) -> _Fate:
+    note = Withheld(id=fate.id, tree=fate.tree, path=fate.path, reason=reason, commit=since, findings=findings)
     keep = fate.live if fate.live is not None and not fate.change else fate.was
     return replace(fate, live=keep, held=note, change=False)
 
@@ -211,24 +208,26 @@ def _guard_deletions(fates: list[_Fate], before: Manifest, occasion: Occasion) -
     gone = {fate.id for fate in fates if fate.change and fate.live is None and not fate.released}
     if len(gone) < GUARD_LEAST or 2 * len(gone) <= len(before.skills):
         return fates
-    return [_hold(fate, Reason.DELETION_GUARD, occasion) if fate.id in gone else fate for fate in fates]
+    return [_hold(fate, Reason.DELETION_GUARD, occasion.commit) if fate.id in gone else fate for fate in fates]
 
 
 def _hold_together(fates: list[_Fate], occasion: Occasion) -> list[_Fate]:
     # A push is known by the head at which its skills were first withheld; while one of them stands rejected, the others of
-    # that push wait, even if an unrelated push comes in between.
+    # that push wait, even if an unrelated push comes in between. A second push that fails too takes them over.
     broken = any(fate.rejected for fate in fates)
     standing = {fate.held.commit for fate in fates if fate.held is not None and fate.held.reason is Reason.REJECTED}
-    return [
-        _hold(fate, Reason.TOGETHER, occasion)
-        if fate.change and not fate.released and (broken or _waits_for(fate, standing))
-        else fate
-        for fate in fates
-    ]
+    held: list[_Fate] = []
+    for fate in fates:
+        since = _waits_since(fate, standing) or (occasion.commit if broken else None)
+        holds = since is not None and fate.change and not fate.released
+        held.append(_hold(fate, Reason.TOGETHER, since) if since is not None and holds else fate)
+    return held
 
 
-def _waits_for(fate: _Fate, standing: set[CommitSha]) -> bool:
-    return fate.former is not None and fate.former.reason is Reason.TOGETHER and fate.former.commit in standing
+def _waits_since(fate: _Fate, standing: set[CommitSha]) -> CommitSha | None:
+    former = fate.former
+    waits = former is not None and former.reason is Reason.TOGETHER and former.commit in standing
+    return former.commit if former is not None and waits else None
 
 
 def _same_content(one: LiveSkill | None, other: LiveSkill | None) -> bool:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 SKILL_FILE = "SKILL.md"
 SKILL_FILE_NAMES = (SKILL_FILE, "skill.md")
+_FOLDERS = (Kind.FOLDER, Kind.SUBMODULE)
 
 
 def discover(listing: Iterable[TreeEntry], root: str) -> dict[SkillId, SkillAtHead]:
@@ -21,7 +22,7 @@ def discover(listing: Iterable[TreeEntry], root: str) -> dict[SkillId, SkillAtHe
 
     A skill is a folder with a file named exactly `SKILL.md` or `skill.md`. The search does not go on inside a skill. A
     skill file at the repository's or the publish root itself makes no skill: the gateway would take the whole root for
-    one.
+    one. A link of that name does make one, which the rules then refuse, so that its last good version stays.
 
     Args:
         listing: Every entry of the commit's tree.
@@ -47,7 +48,7 @@ def discover(listing: Iterable[TreeEntry], root: str) -> dict[SkillId, SkillAtHe
 def _skill_folders(entries: Iterable[TreeEntry], folders: Mapping[str, TreeId]) -> set[str]:
     holders = {
         folder
-        for folder, _, name in (entry.path.rpartition("/") for entry in entries if entry.kind is not Kind.FOLDER)
+        for folder, _, name in (entry.path.rpartition("/") for entry in entries if entry.kind not in _FOLDERS)
         if name in SKILL_FILE_NAMES and folder in folders
     }
     return {path for path in holders if not any(parent in holders for parent in _parents(path))}

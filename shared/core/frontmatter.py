@@ -32,13 +32,15 @@ MAX_DEPTH = 16
 MAX_EVENTS = 4000
 
 Tree = str | list["Tree"] | dict[str, "Tree"]
-"""A YAML document in which every scalar is the text that stands in the file."""
+"""A YAML document in which every scalar is the text that stands in the file; a null is the empty text."""
 
 _OPENING = re.compile(rb"\A---[ \t]*\r?\n")
 _CLOSING = re.compile(rb"^---[ \t]*\r?$", re.MULTILINE)
 _BOM = b"\xef\xbb\xbf"
 _LINE_BREAKS_OF_YAML_1_1 = re.compile("[\u0085\u2028\u2029]")
-_UNQUOTED_COLON = re.compile(r"^([A-Za-z_-]{1,40}):[ \t]+[^\"'|>\[{&*!%@`#\r\n][^\r\n]*:[ \t]")
+_NULLS = frozenset({"", "~", "null", "Null", "NULL"})
+# The value begins with no blank: one that could be told from the blanks before it in many ways is matched in many ways.
+_UNQUOTED_COLON = re.compile(r"^([A-Za-z_-]{1,40}):[ \t]+[^ \t\"'|>\[{&*!%@`#\r\n][^\r\n]*:[ \t]")
 
 
 class FrontmatterError(Exception):
@@ -94,10 +96,11 @@ def read_frontmatter(data: bytes) -> Frontmatter:
     opening = _OPENING.match(body)
     if opening is None:
         raise FrontmatterError("FM_MISSING", 1)
-    closing = _CLOSING.search(body, opening.end(), opening.end() + MAX_BYTES + len(b"---\r\n"))
+    closing = _CLOSING.search(body, opening.end())
     if closing is None:
-        code = "FM_TOO_LARGE" if _CLOSING.search(body, opening.end()) else "FM_MISSING"
-        raise FrontmatterError(code, 1)
+        raise FrontmatterError("FM_MISSING", 1)
+    if closing.start() - opening.end() > MAX_BYTES:
+        raise FrontmatterError("FM_TOO_LARGE", 1)
     return read_yaml(body[opening.end() : closing.start()].decode(), first_line=2)
 
 
@@ -171,7 +174,8 @@ class _Builder:
         if isinstance(event, AliasEvent) or getattr(event, "anchor", None) or getattr(event, "tag", None):
             raise FrontmatterError("FM_UNSAFE", self._line(event))
         if isinstance(event, ScalarEvent):
-            return str(event.value)
+            # Plain, these words mean that there is nothing; in quotes they are texts.
+            return "" if event.implicit[0] and event.value in _NULLS else str(event.value)
         if isinstance(event, SequenceStartEvent):
             return self._sequence(events, depth)
         if isinstance(event, MappingStartEvent):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from shared.core.archive import pack
@@ -40,7 +40,7 @@ class Candidate:
     """A skill that may be published: its manifest entry and its archive."""
 
     skill: LiveSkill
-    archive: bytes
+    archive: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

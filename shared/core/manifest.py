@@ -57,7 +57,7 @@ def manifest_bytes(manifest: Manifest) -> bytes:
 def parse_manifest(data: bytes) -> Manifest:
     """Read a manifest whose digest the caller has already compared with a verified pointer.
 
-    Even so every id, path and mode is checked again: what writes files trusts nobody.
+    Even so every id, path, mode and size is checked again: what writes files trusts nobody.
 
     Raises:
         InputError: a member is missing or not what it must be.
@@ -133,7 +133,7 @@ def _skill(key: SkillId, value: object) -> LiveSkill:
         path=_text(value, "path"),
         tree=TreeId(_git_id(value, "tree")),
         archive=Digest(sha256),
-        archive_size=member(archive, "size", int, what=key),
+        archive_size=_size(archive, key),
         files=files,
     )
 
@@ -146,9 +146,7 @@ def _file(key: SkillId, value: object) -> FileEntry:
     mode = _MODES.get(_text(value, "mode"))
     if mode is None:
         raise InputError("MANIFEST_INVALID", f"{key}: a file's mode is 0644 or 0755")
-    return FileEntry(
-        path=path, mode=mode, blob=BlobId(_git_id(value, "blob")), size=member(value, "size", int, what=key)
-    )
+    return FileEntry(path=path, mode=mode, blob=BlobId(_git_id(value, "blob")), size=_size(value, key))
 
 
 def _withheld(key: SkillId, value: object) -> Withheld:
@@ -183,6 +181,13 @@ def _git_id(value: object, key: str) -> str:
     if _GIT_ID.fullmatch(text) is None:
         raise InputError("MANIFEST_INVALID", f"{key!r} is 40 hex digits, got {text[:80]!r}")
     return text
+
+
+def _size(value: object, what: str) -> int:
+    size = member(value, "size", int, what=what)
+    if size < 0:
+        raise InputError("MANIFEST_INVALID", f"{what}: a size is not below zero, got {size}")
+    return size
 
 
 def _text(value: Mapping[str, object] | object, key: str) -> str:

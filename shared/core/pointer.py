@@ -98,12 +98,12 @@ def parse_pointer(payload: bytes) -> Pointer:
     """Read the payload of an envelope whose signature holds.
 
     Raises:
-        InputError: a member is missing or not what it must be.
+        InputError: `SCHEMA_UNKNOWN`; or a member is missing or not what it must be.
     """
     what = "the pointer"
     document = parse_object(payload, what=what, max_depth=4)
     if document.get("schema") != SCHEMA:
-        raise InputError("MEMBER_INVALID", f"expected schema {SCHEMA!r}")
+        raise InputError("SCHEMA_UNKNOWN", f"expected schema {SCHEMA!r}")
 
     def text(key: str) -> str:
         return member(document, key, str, what=what)

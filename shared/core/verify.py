@@ -42,7 +42,8 @@ def read_pointer(envelope: UnverifiedPointer, trust: Trust) -> Pointer:
     try:
         pointer = parse_pointer(payload)
     except InputError as error:
-        raise UnverifiedError("pointer_unverifiable", error.message) from None
+        code = "wrong_channel" if error.code == "SCHEMA_UNKNOWN" else "pointer_unverifiable"
+        raise UnverifiedError(code, error.message) from None
     ours = (trust.channel, trust.repo, trust.ref)
     theirs = (pointer.channel, pointer.repo, pointer.ref)
     if ours != theirs:
@@ -70,11 +71,11 @@ def verify_pointer(
         The pointer. It may be the remembered one, or an older refresh of it: the caller then changes nothing.
 
     Raises:
-        UnverifiedError: as `read_pointer`, and `mismatch_detected` (sequence behind the floor), `monotonic_violation`
-            (another history), `history_unproven` (give `proven`), `clock_skew`, `pointer_expired`.
+        UnverifiedError: as `read_pointer`, and `mismatch_detected` (epoch or sequence behind the floor),
+            `monotonic_violation` (another history), `history_unproven` (give `proven`), `clock_skew`, `pointer_expired`.
     """
     pointer = read_pointer(envelope, trust)
-    if floor is not None and floor.epoch == pointer.epoch:
+    if floor is not None and floor.epoch >= pointer.epoch:
         _check_lineage(pointer, floor, proven)
     if parse_timestamp(pointer.issued_at) > now + CLOCK_TOLERANCE:
         raise UnverifiedError("clock_skew", f"issued at {pointer.issued_at}, over five minutes ahead of this clock")
@@ -94,10 +95,12 @@ def etag_of(envelope: bytes) -> str:
 
 
 def _check_lineage(pointer: Pointer, floor: Floor, proven: Pointer | None) -> None:
-    if pointer.seq < floor.seq:
-        raise UnverifiedError("mismatch_detected", f"sequence {pointer.seq} is behind the remembered {floor.seq}")
+    if (pointer.epoch, pointer.seq) < (floor.epoch, floor.seq):
+        remembered = f"{floor.epoch}-{floor.seq}"
+        raise UnverifiedError("mismatch_detected", f"{pointer.deployment} is behind the remembered {remembered}")
     known = dict(lineage(pointer))
-    if proven is not None and proven.epoch == pointer.epoch:
+    # Whoever carries the bytes could hand over any genuine record: only the floor's own proves anything.
+    if proven is not None and (proven.epoch, proven.seq) == (floor.epoch, floor.seq):
         known.setdefault(proven.seq, proven.manifest.sha256)
     digest = known.get(floor.seq)
     if digest is None and floor.seq > min(known):

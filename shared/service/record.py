@@ -90,6 +90,17 @@ def heal(context: Context, live: Live) -> bool:
     return True
 
 
+def secure_record(context: Context, live: Live) -> None:
+    """Write the live deployment's record if it may be missing; to be called before its pointer is refreshed.
+
+    Record and line are written side by side, so a line alone does not prove that the record is there. A pointer that has
+    been refreshed does.
+    """
+    pointer = live.pointer
+    if pointer is not None and pointer.issued_at == pointer.deployed_at:
+        write_record(context.store, pointer.deployment, live.envelope)
+
+
 def update_summary(context: Context, live: Live, change: Change) -> None:
     """Change the summary by compare-and-swap, again from what is there now when another writer came first.
 

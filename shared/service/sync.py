@@ -19,7 +19,7 @@ from shared.service.head import HeadReader
 from shared.service.live import read_live
 from shared.service.objects import read_manifest
 from shared.service.publish import Intent, publish, refresh
-from shared.service.record import heal, note, record_failure, record_rewrite
+from shared.service.record import heal, note, record_failure, record_rewrite, secure_record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -140,7 +140,10 @@ class _Run:
         polled = self._command.trigger is Trigger.POLLING
         if self._is_rewritten(pointer, commit):
             record_rewrite(self._context, pointer, commit)
-        if pointer.commit != commit or (polled and self._is_ageing(pointer)):
+        renews = pointer.commit != commit or (polled and self._is_ageing(pointer))
+        if renews or polled:
+            secure_record(self._context, live)
+        if renews:
             refresh(self._context, live, pointer, commit)
         if polled or self._command.trigger is Trigger.WEBHOOK:
             note(self._context, live, self._tell(commit))

@@ -12,8 +12,13 @@ from tests.core.samples import an_entry
 def listing(*paths: str, **kinds: Kind) -> list[TreeEntry]:
     """A tree with these files and the folders that they need; a folder's id is its own path."""
     folders = {path[:at] for path in paths for at, char in enumerate(path) if char == "/"}
-    files = [an_entry(path, path.encode(), kind=kinds.get(path.rsplit("/", 1)[-1].split(".")[0], Kind.FILE)) for path in paths]
-    return sorted([*files, *(TreeEntry(path=path, kind=Kind.FOLDER, id=path) for path in folders)], key=lambda e: e.path)
+    files = [
+        an_entry(path, path.encode(), kind=kinds.get(path.rsplit("/", 1)[-1].split(".")[0], Kind.FILE))
+        for path in paths
+    ]
+    return sorted(
+        [*files, *(TreeEntry(path=path, kind=Kind.FOLDER, id=path) for path in folders)], key=lambda e: e.path
+    )
 
 
 def found(*paths: str, root: str = "") -> dict[str, str]:
@@ -35,7 +40,9 @@ def test_a_skill_is_any_folder_with_a_skill_file(paths: list[str], expected: dic
     assert found(*paths) == expected
 
 
-@pytest.mark.parametrize("name", ["Skill.md", "SKILL.MD", "skill.MD", "SKILL", "SKILL.md.bak", "xSKILL.md", "skill.yaml"])
+@pytest.mark.parametrize(
+    "name", ["Skill.md", "SKILL.MD", "skill.MD", "SKILL", "SKILL.md.bak", "xSKILL.md", "skill.yaml"]
+)
 def test_a_file_of_almost_that_name_makes_no_skill(name: str) -> None:
     assert found(f"a/{name}") == {}
 

@@ -25,7 +25,19 @@ from shared.errors import InputError
 from shared.model import DeploymentId
 from tests.core.samples import digest
 
-LEGAL = ["a", "current.json", "objects/" + "0" * 64, "a/b/c", "...", "a..b", ".a", "-", "_", "A.Z_9-/.x", "a" * MAX_NAME_BYTES]
+LEGAL = [
+    "a",
+    "current.json",
+    "objects/" + "0" * 64,
+    "a/b/c",
+    "...",
+    "a..b",
+    ".a",
+    "-",
+    "_",
+    "A.Z_9-/.x",
+    "a" * MAX_NAME_BYTES,
+]
 ILLEGAL = [
     *("", "/", "/a", "a/", "a//b", ".", "..", "a/.", "./a", "a/../b", "../a"),
     *("a b", "a\n", "\na", "a\0", "a\\b", "a:b", "a*", "a?", "a%2f", "a~", "a+b", "gs://a", "ä", "a\u0430", "\ud800"),
@@ -75,21 +87,48 @@ def test_anything_else_is_no_slug(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "valid"),
-    [("0" * 64, True), ("a" * 64, True), ("A" * 64, False), ("a" * 63, False), ("a" * 65, False), ("g" * 64, False)]
-    + [("a" * 64 + "\n", False), ("\u0660" * 64, False), ("", False)],
+    [
+        *[
+            ("0" * 64, True),
+            ("a" * 64, True),
+            ("A" * 64, False),
+            ("a" * 63, False),
+            ("a" * 65, False),
+            ("g" * 64, False),
+        ],
+        *[("a" * 64 + "\n", False), ("\u0660" * 64, False), ("", False)],
+    ],
 )
 def test_a_digest_is_64_lower_case_hex_digits(text: str, *, valid: bool) -> None:
     assert is_digest(text) is valid
 
 
-@pytest.mark.parametrize(("text", "parts"), [("1-1", (1, 1)), ("2-57", (2, 57)), ("999999999-999999999", (999999999,) * 2)])
+@pytest.mark.parametrize(
+    ("text", "parts"), [("1-1", (1, 1)), ("2-57", (2, 57)), ("999999999-999999999", (999999999,) * 2)]
+)
 def test_a_deployment_is_epoch_and_sequence(text: str, parts: tuple[int, int]) -> None:
     assert parse_deployment(text) == parts
 
 
 @pytest.mark.parametrize(
     "text",
-    ["", "1", "1-", "-1", "0-1", "1-0", "01-1", "1-01", "1-1-1", "a-1", "1 -1", "1-1\n", "1-1/..", "\u0661-1", "1-" + "9" * 10],
+    [
+        "",
+        "1",
+        "1-",
+        "-1",
+        "0-1",
+        "1-0",
+        "01-1",
+        "1-01",
+        "1-1-1",
+        "a-1",
+        "1 -1",
+        "1-1\n",
+        "1-1/..",
+        "\u0661-1",
+        "1-" + "9" * 10,
+    ],
 )
 def test_anything_else_is_no_deployment(text: str) -> None:
     with pytest.raises(InputError) as caught:
@@ -113,8 +152,18 @@ def test_written_times_sort_as_the_times_do_and_read_back(one: datetime, other: 
     "text",
     [
         *("", "now", "2026-11-21", "2026-11-21T12:00:00Z", "2026-11-21T12:00:00.000", "2026-11-21T12:00:00.000+00:00"),
-        *("2026-13-01T12:00:00.000Z", "2026-02-30T12:00:00.000Z", "2026-11-21T25:00:00.000Z", "0000-01-01T00:00:00.000Z"),
-        *("2026-11-21 12:00:00.000Z", "2026-11-21t12:00:00.000z", "\u0662026-11-21T12:00:00.000Z", "2026-11-21T12:00:00.000Z\n"),
+        *(
+            "2026-13-01T12:00:00.000Z",
+            "2026-02-30T12:00:00.000Z",
+            "2026-11-21T25:00:00.000Z",
+            "0000-01-01T00:00:00.000Z",
+        ),
+        *(
+            "2026-11-21 12:00:00.000Z",
+            "2026-11-21t12:00:00.000z",
+            "\u0662026-11-21T12:00:00.000Z",
+            "2026-11-21T12:00:00.000Z\n",
+        ),
     ],
 )
 def test_a_time_in_any_other_form_is_refused(text: str) -> None:

@@ -11,7 +11,7 @@ import io
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from shared.core.rules import Terms
 from shared.errors import SkillSyncError
@@ -85,11 +85,26 @@ class Pause:
 
 
 PAUSE = Pause()
+MAX_ASKS = 1000
+
+
+class Others(Protocol):
+    """Who answers a process."""
+
+    def at_once(self, what: Ask) -> Answer | Pause:
+        """Answer what nobody else can notice; `PAUSE` for everything else."""
+        ...
+
+    def undisturbed(self, what: Ask) -> Answer:
+        """Answer anything, as if nobody else did anything meanwhile and nothing went wrong."""
+        ...
+
+
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
-    """How a process ended: killed, by an error, or with an `Outcome`, whose parts these are."""
+    """How a process ended: killed, by an error, or with an `Outcome`, whose parts the others are, if it had one."""
 
     killed: bool = False
     error: type[SkillSyncError] | None = None
@@ -105,6 +120,8 @@ class Ended:
             return "killed"
         if self.error is not None:
             return f"raised {self.error.__name__} {self.code}"
+        if self.deployment is None:
+            return "done"
         return f"answered {self.status.value if self.status else 'unchanged'} {self.deployment}"
 
 
@@ -151,6 +168,15 @@ class Hands:
 def webhook(what: Change) -> Callable[[Hands], Outcome]:
     """Push, then the sync of the webhook that announces it."""
     return lambda hands: hands.sync(Command(trigger=Trigger.WEBHOOK, push=hands.push(what)), 8.0)
+
+
+def only(what: Change) -> Callable[[Hands], Outcome | None]:
+    """Push, and nobody hears of it."""
+
+    def program(hands: Hands) -> None:
+        hands.push(what)
+
+    return program
 
 
 def poll(hands: Hands) -> Outcome:
@@ -213,7 +239,7 @@ class Process:
     """
 
     def __init__(
-        self, name: str, program: Callable[[Hands], Outcome], repository: MemoryRepository, wiring: Wiring
+        self, name: str, program: Callable[[Hands], Outcome | None], repository: MemoryRepository, wiring: Wiring
     ) -> None:
         self.name = name
         self.start = Moment(None, None)
@@ -222,36 +248,28 @@ class Process:
         self._repository = repository
         self._wiring = wiring
 
-    def settle(self, moment: Moment, respond: Callable[[Ask], Answer | Pause]) -> Moment:
-        """Go on from a moment until the process ends or the responder says `PAUSE`."""
+    def settle(self, moment: Moment, others: Others) -> Moment:
+        """Go on from a moment until the process ends or has to wait for its turn."""
         while moment.ended is None:
             if moment.asks is None:
-                return self._execute(moment, respond)
-            answer = respond(moment.asks)
+                return self._execute(moment, others)
+            answer = others.at_once(moment.asks)
             if isinstance(answer, Pause):
                 return moment
             moment = moment.after(answer)
         return moment
 
-    def _execute(self, moment: Moment, respond: Callable[[Ask], Answer | Pause]) -> Moment:
+    def _execute(self, moment: Moment, others: Others) -> Moment:
         self.executions += 1
-        replay = _Replay(moment, respond)
+        replay = _Replay(moment, others)
         try:
             with redirect_stdout(_SILENCE):
                 outcome = self._program(Hands(self._context(replay), replay.ask))
-        except _StoppedError:
-            pass
         except SkillSyncError as error:
             replay.moment.ended = Ended(error=type(error), code=error.code)
         else:
-            replay.moment.ended = Ended(
-                status=outcome.status,
-                deployment=outcome.deployment,
-                commit=outcome.commit,
-                published=outcome.published,
-                removed=outcome.removed,
-            )
-        return replay.moment
+            replay.moment.ended = _ended(outcome)
+        return replay.waits or replay.moment
 
     def _context(self, replay: _Replay) -> Context:
         wiring = self._wiring
@@ -270,17 +288,31 @@ class Process:
         return context if wiring.disguise is None else wiring.disguise(context)
 
 
-class _StoppedError(BaseException):
-    """Ends a replay where the process has asked for what it may not have yet; nothing in the product catches it."""
+def _ended(outcome: Outcome | None) -> Ended:
+    if outcome is None:
+        return Ended()
+    return Ended(
+        status=outcome.status,
+        deployment=outcome.deployment,
+        commit=outcome.commit,
+        published=outcome.published,
+        removed=outcome.removed,
+    )
 
 
 class _Replay:
-    """One execution of a program: old answers as they were, new ones from the responder."""
+    """One execution of a program to its end: old answers as they were, then those that it gets at once.
 
-    def __init__(self, moment: Moment, respond: Callable[[Ask], Answer | Pause]) -> None:
+    From the operation on that it must wait for (`waits`), it goes on as if nobody else did anything: that schedule is
+    looked at anyway, and the moments on its way are remembered.
+    """
+
+    def __init__(self, moment: Moment, others: Others) -> None:
         self.moment = moment
+        self.waits: Moment | None = None
         self.slept = False
-        self._respond = respond
+        self._others = others
+        self._asked = 0
         self._path: list[Moment] = []
         step: Moment | None = moment
         while step is not None:
@@ -289,6 +321,8 @@ class _Replay:
         self._before = self._path.pop()
 
     def ask(self, what: Ask) -> Answer:
+        self._asked += 1
+        assert self._asked < MAX_ASKS, "the process does not end"
         if self._path:
             assert self._before.asks == what, f"not a function of what it saw: {self._before.asks} became {what}"
             self._before = self._path.pop()
@@ -304,9 +338,10 @@ class _Replay:
         moment = self.moment
         assert moment.asks in {None, what}, f"not a function of what it saw: {moment.asks} became {what}"
         moment.asks, moment.rested = what, self.slept
-        answer = self._respond(what)
+        answer = self._others.at_once(what) if self.waits is None else PAUSE
         if isinstance(answer, Pause):
-            raise _StoppedError
+            self.waits = self.waits or moment
+            answer = self._others.undisturbed(what)
         self.moment = moment.after(answer)
         return self.moment
 

@@ -98,6 +98,8 @@ class Rules:
         _check_succession(former, pointer, state.log[number])
         _check_forward([pointer_of(envelope).commit for envelope in state.log[: number + 1]], state.heads)
         self._check_content(pointer, former)
+        if former is not None:
+            self._check_rewrite(state, former, pointer)
         for earlier in range(1, pointer.seq):
             assert state.find(f"deployments/1-{earlier}.json"), f"the pointer moved on, 1-{earlier} has no record"
 
@@ -120,6 +122,16 @@ class Rules:
             assert held.tree == wanted, f"{key} is withheld at {held.tree}, commit {pointer.commit} has {wanted}"
             if before is not None and pointer.action is not Action.ROLLBACK:
                 assert live == _tree(before, key), f"{key} is withheld and yet changed"
+
+    def _check_rewrite(self, state: State, former: Pointer, pointer: Pointer) -> None:
+        # One without a deployment is told before the pointer moves, so a race may tell it twice, but never not at all.
+        rewritten = former.commit not in self._world.repository.ancestors(pointer.commit)
+        if pointer.seq == former.seq:
+            told = any(event.get("commit") == pointer.commit for event in _events(state, "history-rewritten"))
+        else:
+            told = pointer.history_rewritten
+        assert told or not rewritten, f"{pointer.deployment} moved to a rewritten history, and nothing tells"
+        assert rewritten or pointer.seq == former.seq or not told, f"{pointer.deployment} tells of a rewrite that was none"
 
     def _check_record(self, state: State, name: str) -> None:
         data = state.find(name)
@@ -148,7 +160,7 @@ class Rules:
 
     def _may_end_with(self, error: type[SkillSyncError], code: str, *, moved: bool) -> bool:
         if issubclass(error, DeadlineError):
-            return not moved
+            return self._faulty or not moved
         return (self._faulty and issubclass(error, UnavailableError)) or (code in self._may_raise and not moved)
 
     def _check_summary(self, state: State, deployed: list[Pointer]) -> None:
@@ -160,7 +172,9 @@ class Rules:
         assert counted == len(deployed), f"the summary counts {counted} deployments of {len(deployed)}"
 
     def _check_events(self, state: State, deployed: list[Pointer]) -> None:
-        found = Counter(_events(state))
+        found = Counter(
+            (str(event["deployment"]), str(event["kind"])) for event in _events(state) if "deployment" in event
+        )
         former: Pointer | None = None
         wanted: Counter[tuple[str, str]] = Counter()
         for pointer in deployed:
@@ -229,9 +243,9 @@ def _tree(manifest: Manifest, key: SkillId) -> TreeId | None:
     return manifest.skills[key].tree if key in manifest.skills else None
 
 
-def _events(state: State) -> Iterator[tuple[str, str]]:
+def _events(state: State, kind: str = "") -> Iterator[dict[str, object]]:
     for name, data, _ in state.store:
         if name.startswith("events/"):
             event = json.loads(data)
-            if "deployment" in event:
-                yield event["deployment"], event["kind"]
+            if kind in {"", event["kind"]}:
+                yield event

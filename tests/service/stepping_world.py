@@ -105,7 +105,7 @@ class World:
         self.contents: dict[str, bytes] = {}
         self._commits: dict[tuple[CommitSha, Change], CommitSha] = {}
 
-    def process(self, name: str, program: Callable[[Hands], Outcome], wiring: Wiring | None = None) -> Process:
+    def process(self, name: str, program: Callable[[Hands], Outcome | None], wiring: Wiring | None = None) -> Process:
         return Process(name, program, self.repository, wiring or Wiring())
 
     def begin(self, state: State, processes: tuple[Process, ...], limits: Limits) -> State:
@@ -113,7 +113,7 @@ class World:
         started = replace(state, slots=tuple(process.start for process in processes), limits=limits, last=-1)
         for index, process in enumerate(processes):
             draft = _Draft(self, started)
-            started = draft.frozen(index, process.settle(process.start, draft.at_once), last=-1, limits=limits)
+            started = draft.frozen(index, process.settle(process.start, draft), last=-1, limits=limits)
         return started
 
     def alone(self, state: State, process: Process) -> Iterator[tuple[State, Step]]:
@@ -143,7 +143,7 @@ class World:
             after, answer = KILLED, None
         else:
             answer = served if how is How.STALE else draft.answer(moment.asks, how)
-            settled = process.settle(moment.after(answer), draft.at_once)
+            settled = process.settle(moment.after(answer), draft)
             after = settled if settled.ended is None else settled.ended
         limits = _after(state, index, how)
         following = draft.frozen(index, after, last=-1 if limits.switches is None else index, limits=limits)
@@ -237,6 +237,7 @@ class _Draft:
         self._log = state.log
         faults = state.limits.faults - (spent in {How.LOST, How.ECHOED, How.REFUSED})
         self._stops = ("put", "get") if faults else ("put",) if state.limits.kills else ()
+        self._ahead: _Draft | None = None
         self.written: list[str] = []
 
     def frozen(self, index: int, slot: Moment | Ended, *, last: int, limits: Limits) -> State:
@@ -258,6 +259,12 @@ class _Draft:
         if not what.is_immutable or what.verb in self._stops:
             return PAUSE
         return self.answer(what, How.PLAIN)
+
+    def undisturbed(self, what: Ask) -> Answer:
+        """Answer from a copy that nobody else sees."""
+        if self._ahead is None:
+            self._ahead = _Draft(self._world, self.frozen(0, KILLED, last=-1, limits=Limits()))
+        return self._ahead.answer(what, How.PLAIN)
 
     def answer(self, what: Ask, how: How) -> Answer:
         if how is How.REFUSED:
