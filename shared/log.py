@@ -11,6 +11,7 @@ import sys
 import threading
 
 MAX_FIELD_CHARS = 500
+MAX_ITEMS = 50
 _CONTROL_OR_BIDI = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f]")
 _lock = threading.Lock()
 
@@ -35,9 +36,10 @@ def clean(value: object) -> object:
     if value is None or isinstance(value, bool | int | float):
         return value
     if isinstance(value, list | tuple):
-        return [clean(item) for item in value[:50]]
+        more = [f"and {len(value) - MAX_ITEMS} more"] if len(value) > MAX_ITEMS else []
+        return [*(clean(item) for item in value[:MAX_ITEMS]), *more]
     if isinstance(value, dict):
-        return {str(clean(str(key))): clean(item) for key, item in list(value.items())[:50]}
+        return {str(clean(str(key))): clean(item) for key, item in list(value.items())[:MAX_ITEMS]}
     return _CONTROL_OR_BIDI.sub("\N{REPLACEMENT CHARACTER}", str(value)[:MAX_FIELD_CHARS])
 
 

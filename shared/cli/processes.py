@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 STOP_SECONDS = 10.0
-_QUIET = frozenset({"severity", "message"})
-_SHOWN = ("deployment", "trigger", "published", "removed", "withheld", "code", "detail")
+_NAMES_SHOWN = 5
+_SHOWN = ("deployment", "trigger", "skills", "published", "removed", "withheld", "code", "detail")
 
 
 class Child:
@@ -81,5 +81,5 @@ def in_short(line: bytes) -> str:
 def _words(value: object) -> str:
     if not isinstance(value, list):
         return str(value)
-    shown = ",".join(str(item) for item in value[:5])
-    return shown if len(value) <= 5 else f"{shown},… ({len(value)})"  # noqa: PLR2004 - as many as are shown
+    shown = ",".join(str(item) for item in value[:_NAMES_SHOWN])
+    return shown if len(value) <= _NAMES_SHOWN else f"{shown},…"

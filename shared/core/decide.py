@@ -181,17 +181,18 @@ def _judged(fate: _Fate, verdict: Verdict, occasion: Occasion) -> _Fate:
     if verdict.candidate is None:
         errors = [item for item in verdict.findings if item.severity is Severity.ERROR]
         # Rejected again, it keeps the push that it came with: it is not this one that is broken.
-        again = fate.former is not None and (fate.former.tree, fate.former.reason) == (fate.tree, Reason.REJECTED)
-        since = fate.former.commit if fate.former is not None and again else occasion.commit
-        held = _hold(fate, Reason.REJECTED, since, tuple(errors[:MAX_FINDINGS_NOTED]))
+        former = fate.former
+        again = former is not None and (former.tree, former.reason) == (fate.tree, Reason.REJECTED)
+        push = former.commit if former is not None and again else occasion.commit
+        held = _hold(fate, Reason.REJECTED, push, tuple(errors[:MAX_FINDINGS_NOTED]))
         return replace(held, rejected=not (unchanged or again))
     if unchanged:
         return fate
     return replace(fate, live=verdict.candidate.skill, change=True)
 
 
-def _hold(fate: _Fate, reason: Reason, since: CommitSha, findings: tuple[Finding, ...] = ()) -> _Fate:
-    note = Withheld(id=fate.id, tree=fate.tree, path=fate.path, reason=reason, commit=since, findings=findings)
+def _hold(fate: _Fate, reason: Reason, push: CommitSha, findings: tuple[Finding, ...] = ()) -> _Fate:
+    note = Withheld(id=fate.id, tree=fate.tree, path=fate.path, reason=reason, commit=push, findings=findings)
     keep = fate.live if fate.live is not None and not fate.change else fate.was
     return replace(fate, live=keep, held=note, change=False)
 
@@ -214,20 +215,20 @@ def _guard_deletions(fates: list[_Fate], before: Manifest, occasion: Occasion) -
 def _hold_together(fates: list[_Fate], occasion: Occasion) -> list[_Fate]:
     # A push is known by the head at which its skills were first withheld; while one of them stands rejected, the others of
     # that push wait, even if an unrelated push comes in between. A second push that fails too takes them over.
-    broken = any(fate.rejected for fate in fates)
+    broken = occasion.commit if any(fate.rejected for fate in fates) else None
     standing = {fate.held.commit for fate in fates if fate.held is not None and fate.held.reason is Reason.REJECTED}
-    held: list[_Fate] = []
-    for fate in fates:
-        since = _waits_since(fate, standing) or (occasion.commit if broken else None)
-        holds = since is not None and fate.change and not fate.released
-        held.append(_hold(fate, Reason.TOGETHER, since) if since is not None and holds else fate)
-    return held
+    pushes = [_waits_for(fate, standing, broken) for fate in fates]
+    return [
+        fate if push is None else _hold(fate, Reason.TOGETHER, push) for fate, push in zip(fates, pushes, strict=True)
+    ]
 
 
-def _waits_since(fate: _Fate, standing: set[CommitSha]) -> CommitSha | None:
+def _waits_for(fate: _Fate, standing: set[CommitSha], broken: CommitSha | None) -> CommitSha | None:
+    if not fate.change or fate.released:
+        return None
     former = fate.former
     waits = former is not None and former.reason is Reason.TOGETHER and former.commit in standing
-    return former.commit if former is not None and waits else None
+    return former.commit if former is not None and waits else broken
 
 
 def _same_content(one: LiveSkill | None, other: LiveSkill | None) -> bool:

@@ -133,6 +133,7 @@ def _announce(pointer: Pointer, decision: Decision) -> None:
         deployment=pointer.deployment,
         commit=pointer.commit,
         trigger=pointer.trigger.value,
+        skills=pointer.manifest.skills,
         published=decision.published,
         removed=decision.removed,
         withheld=[item.id for item in decision.withheld],

@@ -120,7 +120,9 @@ def test_an_unchanged_skill_is_neither_judged_nor_touched() -> None:
 
 def test_what_was_judged_is_counted_and_warned_about() -> None:
     found = head_of(a=1, b=2)
-    occasion = Occasion(commit=commit(1), new_head=True, release={}, rejudge=False, policy=PER_SKILL, rules="r1", root="")
+    occasion = Occasion(
+        commit=commit(1), new_head=True, release={}, rejudge=False, policy=PER_SKILL, rules="r1", root=""
+    )
     verdicts = {SkillId("a"): verdict("a", 1, bad=False, warn=True), SkillId("b"): verdict("b", 2, bad=True)}
     decision = decide(NO_MANIFEST, found, verdicts, occasion)
     assert decision.judged == 2
@@ -130,7 +132,9 @@ def test_what_was_judged_is_counted_and_warned_about() -> None:
 def test_a_folder_that_moved_with_the_same_tree_is_not_judged_and_only_its_path_changes() -> None:
     line = Line().push(a=1)
     moved = {SkillId("a"): at_head(key="a", path="skills/a", tree=tree(1))}
-    occasion = Occasion(commit=commit(2), new_head=True, release={}, rejudge=False, policy=PER_SKILL, rules="r1", root="")
+    occasion = Occasion(
+        commit=commit(2), new_head=True, release={}, rejudge=False, policy=PER_SKILL, rules="r1", root=""
+    )
     assert to_judge(line.manifest, moved, occasion) == []
     decision = decide(line.manifest, moved, {}, occasion)
     assert decision.manifest == a_manifest(a_live_skill("a", 1, path="skills/a"))
@@ -140,7 +144,9 @@ def test_a_folder_that_moved_with_the_same_tree_is_not_judged_and_only_its_path_
 def test_a_withheld_folder_that_moved_stays_withheld_and_only_its_path_changes() -> None:
     line = Line(bad={2}).push(a=1).push(a=2)
     moved = {SkillId("a"): at_head(key="a", path="skills/a", tree=tree(2))}
-    occasion = Occasion(commit=commit(3), new_head=True, release={}, rejudge=False, policy=PER_SKILL, rules="r1", root="")
+    occasion = Occasion(
+        commit=commit(3), new_head=True, release={}, rejudge=False, policy=PER_SKILL, rules="r1", root=""
+    )
     decision = decide(line.manifest, moved, {}, occasion)
     assert decision.manifest.withheld[SkillId("a")] == replace(line.manifest.withheld[SkillId("a")], path="skills/a")
     assert (decision.published, decision.withheld) == ((), ())
@@ -183,7 +189,9 @@ def test_a_rejected_skill_that_is_removed_at_head_goes_with_its_last_good_versio
 
 
 def test_only_so_many_findings_are_noted() -> None:
-    occasion = Occasion(commit=commit(1), new_head=True, release={}, rejudge=False, policy=PER_SKILL, rules="r1", root="")
+    occasion = Occasion(
+        commit=commit(1), new_head=True, release={}, rejudge=False, policy=PER_SKILL, rules="r1", root=""
+    )
     many = Verdict(findings=(BAD,) * (MAX_FINDINGS_NOTED + 5), candidate=None)
     decision = decide(NO_MANIFEST, head_of(a=1), {SkillId("a"): many}, occasion)
     assert len(decision.manifest.withheld[SkillId("a")].findings) == MAX_FINDINGS_NOTED
@@ -224,8 +232,10 @@ def test_a_release_lets_go_of_nothing_else() -> None:
 
 @pytest.mark.parametrize(
     ("skills", "gone", "guarded"),
-    [(4, 4, False), (5, 4, False), (5, 5, True), (8, 5, True), (9, 5, True), (10, 5, False), (11, 5, False), (11, 6, True)]
-    + [(12, 6, False), (100, 50, False), (100, 51, True)],
+    [
+        *[(4, 4, False), (5, 4, False), (5, 5, True), (8, 5, True), (9, 5, True), (10, 5, False)],
+        *[(11, 5, False), (11, 6, True), (12, 6, False), (100, 50, False), (100, 51, True)],
+    ],
 )
 def test_the_deletion_guard_holds_exactly_from_its_bounds_on(skills: int, gone: int, *, guarded: bool) -> None:
     line = Line().push(**numbered(skills))
@@ -239,7 +249,9 @@ def test_the_deletion_guard_holds_exactly_from_its_bounds_on(skills: int, gone: 
 def test_the_guard_holds_deletions_only() -> None:
     line = Line().push(**numbered(6)).push(s5=60, new=7)
     assert line.decision.published == ("new", "s5")
-    assert {key: reason for key, (_, reason) in line.held.items()} == dict.fromkeys(["s0", "s1", "s2", "s3", "s4"], "deletion_guard")
+    assert {key: reason for key, (_, reason) in line.held.items()} == dict.fromkeys(
+        ["s0", "s1", "s2", "s3", "s4"], "deletion_guard"
+    )
 
 
 def test_guarded_deletions_stay_live_through_later_pushes_until_a_person_releases_them() -> None:
@@ -483,7 +495,9 @@ def test_a_live_version_that_fails_newer_rules_is_published_again_only_when_it_p
 
 
 HEADS = st.dictionaries(st.sampled_from("abcdefgh"), st.integers(1, 4), max_size=8)
-STEPS = st.lists(st.tuples(HEADS, st.sampled_from(["push", "push", "rejudge", "roll_back", "release"])), min_size=1, max_size=6)
+STEPS = st.lists(
+    st.tuples(HEADS, st.sampled_from(["push", "push", "rejudge", "roll_back", "release"])), min_size=1, max_size=6
+)
 
 
 def walk(line: Line, steps: list[tuple[dict[str, int], str]]) -> tuple[dict[str, int], list[Manifest]]:
@@ -515,9 +529,13 @@ def check_step(line: Line, former: Manifest, head: dict[str, int], past: list[Ma
     for key in head.keys() | line.live.keys():
         at_head_now = head.get(key)
         if line.live.get(key) != at_head_now:
-            assert line.held[key][0] == at_head_now, "what is live differs from the head only where the head is withheld"
+            assert line.held[key][0] == at_head_now, (
+                "what is live differs from the head only where the head is withheld"
+            )
     for key, item in line.manifest.withheld.items():
-        assert (None if item.tree is None else int(item.tree, 16)) == head.get(key), "only the head's own version is withheld"
+        assert (None if item.tree is None else int(item.tree, 16)) == head.get(key), (
+            "only the head's own version is withheld"
+        )
 
 
 @given(STEPS, st.sampled_from(ValidationPolicy), st.sets(st.integers(1, 4), max_size=2))
@@ -527,16 +545,22 @@ def test_live_is_the_head_or_a_former_live_version_and_every_difference_is_noted
     walk(Line(policy=policy, bad=bad), steps)
 
 
-@given(STEPS, st.sampled_from(ValidationPolicy), st.sets(st.integers(1, 4), max_size=2), st.booleans(), st.booleans())
+AGAIN = st.fixed_dictionaries({"new_head": st.booleans(), "rejudge": st.booleans()})
+
+
+@given(STEPS, st.sampled_from(ValidationPolicy), st.sets(st.integers(1, 4), max_size=2), AGAIN)
 def test_deciding_again_on_its_own_result_changes_nothing(
-    steps: list[tuple[dict[str, int], str]], policy: ValidationPolicy, bad: set[int], new_head: bool, rejudge: bool  # noqa: FBT001
+    steps: list[tuple[dict[str, int], str]],
+    policy: ValidationPolicy,
+    bad: set[int],
+    again: dict[str, bool],
 ) -> None:
     line = Line(policy=policy, bad=bad)
     head, _ = walk(line, steps)
     line.pushes += 1
-    line.see(head, new_head=new_head, rejudge=rejudge, rules="r9")
+    line.see(head, rules="r9", **again)
     once = line.manifest
-    line.see(head, new_head=new_head, rejudge=rejudge, rules="r9")
+    line.see(head, rules="r9", **again)
     assert line.manifest == once
     assert (line.decision.published, line.decision.removed, line.decision.withheld) == ((), (), ())
 
@@ -562,7 +586,9 @@ def test_with_all_or_nothing_nothing_of_a_broken_push_is_published(
     for trees, _ in steps:
         former = line.manifest
         line.push(**trees)
-        if any(item.reason is Reason.REJECTED and item.commit == commit(line.pushes) for item in line.decision.withheld):
+        if any(
+            item.reason is Reason.REJECTED and item.commit == commit(line.pushes) for item in line.decision.withheld
+        ):
             assert line.manifest.skills == former.skills
 
 
