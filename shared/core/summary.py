@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from shared.core.canonical import canonical_bytes, parse_object
-from shared.core.names import parse_deployment
+from shared.core.names import parse_deployment, parse_timestamp
 from shared.errors import InputError
 from shared.model import DeploymentId
 
@@ -26,6 +26,8 @@ MAX_DAYS = 30
 MAX_NAMES = 20
 LATENCY_BUCKETS_MS = (250, 500, 1000, 2000, 4000, 8000, 25_000)
 """Upper bounds of the histogram's buckets; one more bucket holds what took longer."""
+
+_TIMES = frozenset({"last_check", "last_received", "error_at"})
 
 Line = dict[str, object]
 """One deployment as the summary and the API show it: `line_of` says what it holds."""
@@ -75,8 +77,8 @@ def parse_summary(data: bytes) -> Summary:
         known = [line for line in lines if isinstance(line, dict)] if isinstance(lines, list) else []
         summary = Summary(
             deployments=tuple(known),
-            webhook=_mapping(document.get("webhook")),
-            poller=_mapping(document.get("poller")),
+            webhook=_noted(document.get("webhook")),
+            poller=_noted(document.get("poller")),
             days={key: _mapping(value) for key, value in _mapping(document.get("days")).items()},
         )
         return summary if document.get("schema") == SCHEMA and summary.newest >= (0, 0) else Summary()
@@ -92,14 +94,8 @@ def line_of(pointer: Pointer, decision: Decision) -> Line:
         decision: What it changed against its predecessor.
     """
     return {
-        "id": pointer.deployment,
-        "timestamp": pointer.deployed_at,
-        "commit_sha": pointer.commit,
-        "status": pointer.status.value,
-        "trigger": pointer.trigger.value,
-        "action": pointer.action.value,
+        **brief(pointer),
         "history_rewritten": pointer.history_rewritten,
-        "skills": pointer.manifest.skills,
         "withheld": len(decision.manifest.withheld),
         "published": list(decision.published[:MAX_NAMES]),
         "removed": list(decision.removed[:MAX_NAMES]),
@@ -107,8 +103,21 @@ def line_of(pointer: Pointer, decision: Decision) -> Line:
     }
 
 
-def with_deployments(summary: Summary, lines: Iterable[Line], day: str) -> Summary:
-    """Add deployments that are not on record yet, and count them on that day."""
+def brief(pointer: Pointer) -> Line:
+    """Describe one deployment by what its pointer alone tells."""
+    return {
+        "id": pointer.deployment,
+        "timestamp": pointer.deployed_at,
+        "commit_sha": pointer.commit,
+        "status": pointer.status.value,
+        "trigger": pointer.trigger.value,
+        "action": pointer.action.value,
+        "skills": pointer.manifest.skills,
+    }
+
+
+def with_deployments(summary: Summary, lines: Iterable[Line]) -> Summary:
+    """Add deployments that are not on record yet, and count each on its own day."""
     known = {line["id"] for line in summary.deployments}
     fresh = [line for line in lines if line["id"] not in known]
     if not fresh:
@@ -116,6 +125,7 @@ def with_deployments(summary: Summary, lines: Iterable[Line], day: str) -> Summa
     ordered = sorted((*summary.deployments, *fresh), key=lambda line: parse_deployment(str(line["id"])))
     counted = summary
     for line in fresh:
+        day = str(line["timestamp"])[:10]
         counted = count(counted, day, "rejected" if line["status"] == "rejected" else "deployments")
     return replace(counted, deployments=tuple(ordered[-MAX_DEPLOYMENTS:]))
 
@@ -141,8 +151,7 @@ def with_latency(summary: Summary, day: str, milliseconds: float) -> Summary:
     """Count one deployment's time from the call to the moved pointer into the day's histogram."""
     bucket = sum(milliseconds > bound for bound in LATENCY_BUCKETS_MS)
     today = dict(summary.days.get(day, {}))
-    counts = today.get("latency")
-    histogram = list(counts) if isinstance(counts, list) else [0] * (len(LATENCY_BUCKETS_MS) + 1)
+    histogram = _histogram(today.get("latency"))
     histogram[bucket] += 1
     return replace(summary, days=_kept({**summary.days, day: {**today, "latency": histogram}}))
 
@@ -167,6 +176,24 @@ def missing_from(summary: Summary, pointer: Pointer | None) -> list[DeploymentId
 
 def _kept(days: dict[str, dict[str, object]]) -> dict[str, dict[str, object]]:
     return {day: days[day] for day in sorted(days)[-MAX_DAYS:]}
+
+
+def _histogram(value: object) -> list[int]:
+    empty = [0] * (len(LATENCY_BUCKETS_MS) + 1)
+    counts = [item for item in value if isinstance(item, int)] if isinstance(value, list) else []
+    return counts if len(counts) == len(empty) else empty
+
+
+def _noted(value: object) -> dict[str, object]:
+    # A time that is none would stand in the way of every later one.
+    return {key: item for key, item in _mapping(value).items() if key not in _TIMES or _is_time(item)}
+
+
+def _is_time(value: object) -> bool:
+    try:
+        return isinstance(value, str) and bool(parse_timestamp(value))
+    except InputError:
+        return False
 
 
 def _mapping(value: object) -> dict[str, object]:

@@ -50,7 +50,7 @@ def record_deployment(
     """
 
     def with_line(summary: Summary) -> Summary:
-        return change(with_deployments(summary, [line_of(pointer, decision)], pointer.deployed_at[:10]))
+        return change(with_deployments(summary, [line_of(pointer, decision)]))
 
     try:
         # Events first: once the summary has the line, nobody looks for missing events again.
@@ -84,8 +84,7 @@ def heal(context: Context, live: Live) -> bool:
             decision = _changes_of(context, pointer)
             write_events(context, pointer, decision)
             lines.append(line_of(pointer, decision))
-    day = live.pointer.deployed_at[:10]
-    update_summary(context, live, lambda summary: with_deployments(summary, lines, day))
+    update_summary(context, live, lambda summary: with_deployments(summary, lines))
     log.info("Wrote missing records", deployments=len(lines))
     return True
 

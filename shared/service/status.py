@@ -9,7 +9,7 @@ from shared.core.decide import changes
 from shared.core.health import Evidence, health_of
 from shared.core.manifest import empty_manifest, withheld_document
 from shared.core.names import CURRENT, SUMMARY, parse_deployment, record_name
-from shared.core.summary import Summary, line_of, parse_summary
+from shared.core.summary import Summary, brief, line_of, parse_summary
 from shared.core.verify import UnverifiedPointer, read_pointer
 from shared.errors import InputError, NotFoundError, RejectedError
 from shared.model import DeploymentId
@@ -96,7 +96,7 @@ def deployments(store: Store, trust: Trust, together: Together, *, before: str |
     names = [DeploymentId(f"{epoch}-{number}") for number in numbers]
     found = together([lambda name=name: _pointer_of(store, trust, live, name) for name in names])  # type: ignore[misc]
     return {
-        "deployments": [_brief(pointer) for pointer in found if pointer is not None],
+        "deployments": [brief(pointer) for pointer in found if pointer is not None],
         "next": names[-1] if names and numbers[-1] > 1 else None,
     }
 
@@ -155,18 +155,6 @@ def _reports(store: Store) -> list[Mapping[str, object]]:
 def _check_limit(limit: int, most: int) -> None:
     if not 1 <= limit <= most:
         raise InputError("LIMIT_INVALID", f"limit is 1 to {most}, got {limit}")
-
-
-def _brief(pointer: Pointer) -> dict[str, object]:
-    return {
-        "id": pointer.deployment,
-        "timestamp": pointer.deployed_at,
-        "commit_sha": pointer.commit,
-        "status": pointer.status.value,
-        "trigger": pointer.trigger.value,
-        "action": pointer.action.value,
-        "skills": pointer.manifest.skills,
-    }
 
 
 def _skill(skill: LiveSkill) -> dict[str, object]:
