@@ -109,8 +109,10 @@ class Installer:
             return Installed(state=state, changed=0, displaced=())
         self._clear_leftovers()
         self._stage(plan, wanted, manifest)
-        # From here to the last line a crash leaves a mixture of files, all of which `installed` or `installing` names.
-        state = replace(state, installing=installed, removed_at=self._removals(state, plan))
+        # From here to the last line a crash leaves a mixture of files, all of which `installed` or `installing` names; what
+        # an install that was cut short before this one may have left is among them.
+        installing = {**state.installing, **installed}
+        state = replace(state, installing=installing, removed_at=self._removals(state, plan))
         save_state(self._volume.own, state)
         displaced = tuple(path for path in (self._take(step, state, deployment) for step in plan.steps) if path)
         state = replace(state, installed=installed, installing={})

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hypothesis import strategies as st
+
 from shared.core.discover import SKILL_FILE
 from shared.puller.client import ReleaseClient
 from shared.puller.files import Calls
 from shared.puller.follow import Follower, Result
 from shared.puller.install import Installer, open_volume
 from tests.fakes.release_transport import ReleaseFunction
-from tests.fakes.world import TRUST, World
+from tests.fakes.world import TRUST, World, skill
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,3 +69,20 @@ class Edge:
     def reports(self) -> list[tuple[object, object, object]]:
         """What was reported: outcome, deployment, reasons."""
         return [(item["outcome"], item["deployment"], item["reasons"]) for item in self.function.reports]
+
+
+NAMES = st.sampled_from(["a", "b", "c-d"])
+RESOURCES = st.dictionaries(st.sampled_from(["x", "y", "x/y", "x/z/w", "q.txt"]), st.binary(max_size=8), max_size=3)
+
+
+@st.composite
+def skill_sets(draw: st.DrawFn) -> dict[str, bytes]:
+    """A small set of skills whose resources are now files, now folders of the same name."""
+    files: dict[str, bytes] = {}
+    for name in draw(st.sets(NAMES, max_size=3)):
+        files |= skill(name, draw(st.text("ab", max_size=3)))
+        chosen = draw(RESOURCES)
+        for path, data in chosen.items():
+            if not any(other != path and other.startswith(f"{path}/") for other in chosen):
+                files[f"{name}/{path}"] = data
+    return files

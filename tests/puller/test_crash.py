@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import errno
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from shared.puller.files import Calls
 from shared.puller.follow import Result
 from tests.fakes.world import World, skill
-from tests.puller.edge import Edge
+from tests.puller.edge import Edge, skill_sets
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -128,6 +131,23 @@ def test_a_disk_that_refuses_at_any_change_is_reported_and_the_next_look_goes_on
         assert results in [[Result.FAILED, Result.INSTALLED], [Result.INSTALLED, Result.CURRENT]]
         if results[0] is Result.FAILED:
             assert ("failed", "1-1", [f"OS_{code}"]) in edge.reports()
+
+
+@settings(max_examples=150)
+@given(cuts=st.lists(st.tuples(skill_sets(), st.integers(1, 60)), min_size=2, max_size=4))
+def test_installs_that_are_cut_short_one_after_the_other_leave_nothing_foreign_behind(
+    tmp_path_factory: pytest.TempPathFactory, cuts: list[tuple[dict[str, bytes], int]]
+) -> None:
+    edge = Edge(tmp_path_factory.mktemp("volume"))
+    for files, at in cuts:
+        edge.world.deploy(files)
+        edge.calls = Counted(at, Killed)
+        with suppress(Killed):
+            start_and_look(edge)
+    edge.calls = Calls()
+    start_and_look(edge)
+    assert edge.files() == edge.wanted()
+    assert not edge.backups.exists()
 
 
 def test_a_removed_name_waits_its_two_seconds_even_over_a_crash(tmp_path: Path) -> None:

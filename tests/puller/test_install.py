@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from shared.puller.follow import Result
 from tests.fakes.world import skill
-from tests.puller.edge import Edge
+from tests.puller.edge import Edge, skill_sets
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -225,22 +225,6 @@ def test_a_reader_never_sees_a_missing_or_half_file_while_updates_go_on(edge: Ed
         done.set()
         reader.join()
     assert (faults, reads > 50) == ([], True)
-
-
-NAMES = st.sampled_from(["a", "b", "c-d"])
-RESOURCES = st.dictionaries(st.sampled_from(["x", "y", "x/y", "x/z/w", "q.txt"]), st.binary(max_size=8), max_size=3)
-
-
-@st.composite
-def skill_sets(draw: st.DrawFn) -> dict[str, bytes]:
-    files: dict[str, bytes] = {}
-    for name in draw(st.sets(NAMES, max_size=3)):
-        files |= skill(name, draw(st.text("ab", max_size=3)))
-        chosen = draw(RESOURCES)
-        for path, data in chosen.items():
-            if not any(other != path and other.startswith(f"{path}/") for other in chosen):
-                files[f"{name}/{path}"] = data
-    return files
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])

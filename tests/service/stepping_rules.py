@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 
+from shared.core.archive import unpack
 from shared.core.discover import discover
 from shared.core.manifest import parse_manifest
 from shared.core.names import SUMMARY, object_name, parse_timestamp, record_name
@@ -15,14 +16,14 @@ from shared.core.pointer import lineage
 from shared.core.summary import parse_summary
 from shared.core.verify import UnverifiedPointer, floor_of, read_pointer, verify_pointer
 from shared.errors import DeadlineError, SkillSyncError, UnavailableError
-from shared.model import Action, Digest, Manifest, Pointer, Reason, SkillId, TreeId
+from shared.model import Action, Digest, Kind, Manifest, Pointer, Reason, SkillId, TreeId
 from tests.fakes.world import TRUST
 from tests.service.stepping import Ended
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from shared.model import CommitSha, DeploymentId
+    from shared.model import CommitSha, DeploymentId, LiveSkill
     from tests.service.stepping import Process
     from tests.service.stepping_world import State, World
 
@@ -50,6 +51,8 @@ class Rules:
         self._faulty = faulty
         self._heads: dict[CommitSha, dict[SkillId, TreeId]] = {}
         self._manifests: dict[Digest, Manifest] = {}
+        self._trees: dict[TreeId, dict[str, str]] = {}
+        self._proven: set[tuple[Digest, TreeId]] = set()
 
     def after_step(self, before: State, after: State) -> None:
         """Check what one step made of the state."""
@@ -94,9 +97,9 @@ class Rules:
     def _check_move(self, state: State, number: int) -> None:
         pointer = pointer_of(state.log[number])
         former = pointer_of(state.log[number - 1]) if number else None
-        self._check_complete(state, pointer)
         _check_succession(former, pointer, state.log[number])
         _check_forward([pointer_of(envelope).commit for envelope in state.log[: number + 1]], state.heads)
+        self._check_complete(state, pointer)
         self._check_content(pointer, former)
         if former is not None:
             self._check_rewrite(state, former, pointer)
@@ -104,11 +107,22 @@ class Rules:
             assert state.find(f"deployments/1-{earlier}.json"), f"the pointer moved on, 1-{earlier} has no record"
 
     def _check_complete(self, state: State, pointer: Pointer) -> None:
+        for commit in state.heads:
+            self._skills_at(commit)
         needed = [pointer.manifest.sha256]
         assert object_name(needed[0]) in state.objects, f"{pointer.deployment} is visible without its manifest"
         needed += [skill.archive for skill in self._manifest(pointer.manifest.sha256).skills.values()]
         missing = [digest for digest in needed if object_name(digest) not in state.objects]
         assert not missing, f"{pointer.deployment} is visible without its archives {missing}"
+        for skill in self._manifest(pointer.manifest.sha256).skills.values():
+            self._check_archive(skill)
+
+    def _check_archive(self, skill: LiveSkill) -> None:
+        if (skill.archive, skill.tree) not in self._proven:
+            held = {file.path: file.blob for file in unpack(self._world.contents[object_name(skill.archive)])}
+            assert held == {file.path: file.blob for file in skill.files}, f"{skill.id}: archive and manifest differ"
+            assert held == self._trees[skill.tree], f"{skill.id}: archive and repository differ"
+            self._proven.add((skill.archive, skill.tree))
 
     def _check_content(self, pointer: Pointer, former: Pointer | None) -> None:
         manifest, head = self._manifest(pointer.manifest.sha256), self._skills_at(pointer.commit)
@@ -204,6 +218,8 @@ class Rules:
         if commit not in self._heads:
             found = discover(self._world.repository.listing(commit), "")
             self._heads[commit] = {key: skill.tree for key, skill in found.items()}
+            for skill in found.values():
+                self._trees[skill.tree] = {it.path: it.id for it in skill.entries if it.kind is Kind.FILE}
         return self._heads[commit]
 
 

@@ -39,6 +39,7 @@ class Scenario:
         limits: What may go wrong, and how many preemptions are looked at.
         optional: Processes that may rightly have no effect when something goes wrong.
         may_raise: Codes of errors with which a process may rightly refuse.
+        last: The clean poll at the end; None for an ordinary one.
     """
 
     world: World
@@ -47,6 +48,7 @@ class Scenario:
     limits: Limits = Limits()
     optional: frozenset[str] = frozenset()
     may_raise: frozenset[str] = frozenset()
+    last: Process | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +89,8 @@ class _Search:
         self._scenario = scenario
         self._world = scenario.world
         self._rules = Rules(scenario.world, may_raise=scenario.may_raise, faulty=limits.faults > 0)
-        self._last_poll = scenario.world.process("last poll", poll, Wiring(clock_seconds=LATER_SECONDS))
+        ordinary = scenario.world.process("last poll", poll, Wiring(clock_seconds=LATER_SECONDS))
+        self._last_poll = scenario.last or ordinary
         self._came: dict[State, tuple[State, Step] | None] = {}
         self._edges: list[list[int]] = []
         self._merged = 0
