@@ -248,7 +248,7 @@ def current_settings() -> Settings:
 def _raw(environment: Mapping[str, str], name: str) -> str | None:
     path = environment.get(f"{name}_FILE")
     if not path:
-        return environment.get(name) or None
+        return environment.get(name, "").strip() or None
     with Path(path).open("rb") as stream:
         data = stream.read(MAX_SECRET_FILE_BYTES + 1)
     if len(data) > MAX_SECRET_FILE_BYTES:

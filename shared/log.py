@@ -6,13 +6,16 @@ Source of the field names: https://cloud.google.com/logging/docs/structured-logg
 from __future__ import annotations
 
 import json
+import math
 import re
 import sys
 import threading
 
 MAX_FIELD_CHARS = 500
 MAX_ITEMS = 50
-_CONTROL_OR_BIDI = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f]")
+_CONTROL_OR_BIDI = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f]"
+)
 _lock = threading.Lock()
 
 
@@ -33,7 +36,7 @@ def error(message: str, **fields: object) -> None:
 
 def clean(value: object) -> object:
     """Make a value fit to be logged: bounded, and without characters that act on a terminal or hide text."""
-    if value is None or isinstance(value, bool | int | float):
+    if value is None or isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value)):
         return value
     if isinstance(value, list | tuple):
         more = [f"and {len(value) - MAX_ITEMS} more"] if len(value) > MAX_ITEMS else []

@@ -55,7 +55,8 @@ def parse_object(data: bytes, *, what: str, max_depth: int = 64) -> dict[str, ob
         if _deeper_than(value, max_depth):
             raise RecursionError
         if _SURROGATE.search(data):
-            json.dumps(value, ensure_ascii=False).encode()  # fails at a lone one; two that make a pair are one character
+            # Fails at a lone one; two that make a pair are one character.
+            json.dumps(value, ensure_ascii=False).encode()
     except RecursionError:
         raise InputError("JSON_TOO_DEEP", f"{what} nests deeper than {max_depth} levels") from None
     except ValueError as error:  # JSONDecodeError, UnicodeError, and integers of over 4,300 digits

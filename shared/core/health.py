@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from shared.core.names import parse_timestamp, timestamp
 from shared.core.summary import LATENCY_BUCKETS_MS, Summary
+from shared.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -130,7 +131,7 @@ def _poller(evidence: Evidence, now: datetime) -> dict[str, object]:
 
 def _puller(report: Mapping[str, object], pointer: Pointer | None, now: datetime) -> dict[str, object]:
     last, deployment = str(report.get("last_report")), report.get("deployment")
-    if now - parse_timestamp(last) > SILENT_AFTER:
+    if _is_older(last, SILENT_AFTER, now):
         status = "silent"
     elif report.get("outcome") in {"refused", "failed"}:
         status = "held"
@@ -140,6 +141,13 @@ def _puller(report: Mapping[str, object], pointer: Pointer | None, now: datetime
         status = "current"
     described = {"id": report.get("id"), "status": status, "last_report": last, "deployment": deployment}
     return {**described, "reasons": report.get("reasons", [])}
+
+
+def _is_older(written: str, age: timedelta, now: datetime) -> bool:
+    try:
+        return now - parse_timestamp(written) > age
+    except InputError:  # a time that nobody can read proves nothing
+        return True
 
 
 def _brief(line: Mapping[str, object]) -> dict[str, object]:

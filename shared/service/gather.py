@@ -15,6 +15,7 @@ from shared.service.objects import read_object
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from collections.abc import Set as AbstractSet
 
     from shared.core.judge import Verdict
     from shared.model import CommitSha, LiveSkill, Manifest, SkillAtHead, SkillId, TreeEntry
@@ -52,7 +53,7 @@ def judge_skills(
         for skill in skills
         for entry in select_files(skill, context.terms).entries
     }
-    contents = _from_archives(context, before, wanted)
+    contents = _from_archives(context, _holders(before, wanted, {skill.id for skill in skills}), wanted)
     missing = [entry for key, entry in wanted.items() if BlobId(key) not in contents]
     deadline.check()
     if missing:
@@ -60,9 +61,22 @@ def judge_skills(
     return {skill.id: judge(skill, contents, before.skills.get(skill.id), context.terms) for skill in skills}
 
 
-def _from_archives(context: Context, before: Manifest, wanted: Mapping[str, TreeEntry]) -> dict[BlobId, bytes]:
-    # A file that did not change, or only moved, is in an archive of the live manifest; the source is not asked again.
-    holders = [skill for skill in before.skills.values() if any(file.blob in wanted for file in skill.files)]
+def _holders(before: Manifest, wanted: Mapping[str, TreeEntry], ids: AbstractSet[SkillId]) -> list[LiveSkill]:
+    # A file that did not change, or only moved, is in an archive of the live manifest; the source is not asked again. The
+    # skills' own archives come first: a licence that stands in every skill must not have all archives read.
+    missing = set(wanted)
+    holders: list[LiveSkill] = []
+    for skill in sorted(before.skills.values(), key=lambda skill: (skill.id not in ids, skill.id)):
+        held = missing.intersection(file.blob for file in skill.files)
+        if held:
+            holders.append(skill)
+            missing -= held
+    return holders
+
+
+def _from_archives(
+    context: Context, holders: Iterable[LiveSkill], wanted: Mapping[str, TreeEntry]
+) -> dict[BlobId, bytes]:
     found: dict[BlobId, bytes] = {}
     for files in context.together([lambda skill=skill: _files_of(context, skill) for skill in holders]):  # type: ignore[misc]
         found.update((blob, data) for blob, data in files.items() if blob in wanted)

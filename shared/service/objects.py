@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 from shared.core.canonical import digest_of
 from shared.core.manifest import parse_manifest
 from shared.core.names import object_name, record_name
-from shared.errors import ConflictError, NotFoundError, UnavailableError
+from shared.core.verify import UnverifiedPointer, read_pointer
+from shared.errors import ConflictError, NotFoundError, UnavailableError, UnverifiedError
 
 if TYPE_CHECKING:
-    from shared.model import DeploymentId, Digest, Manifest
+    from shared.model import DeploymentId, Digest, Manifest, Pointer, Trust
     from shared.ports import Store
 
 _ATTEMPTS = 4
@@ -65,6 +66,21 @@ def renew_object(store: Store, digest: Digest) -> None:
         NotFoundError: `OBJECT_MISSING`.
     """
     write_object(store, read_object(store, digest))
+
+
+def read_record(store: Store, trust: Trust, deployment: DeploymentId) -> Pointer | None:
+    """Read a deployment's record and prove that we signed it, and for that deployment; None when there is none.
+
+    Raises:
+        UnverifiedError: as `read_pointer`; also when a genuine record stands in another one's place.
+    """
+    stored = store.get(record_name(deployment))
+    if stored is None:
+        return None
+    pointer = read_pointer(UnverifiedPointer(stored.data), trust)
+    if pointer.deployment != deployment:
+        raise UnverifiedError("pointer_unverifiable", f"the record of {deployment} is that of {pointer.deployment}")
+    return pointer
 
 
 def write_record(store: Store, deployment: DeploymentId, envelope: bytes) -> None:

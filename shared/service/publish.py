@@ -104,11 +104,12 @@ def refresh(context: Context, live: Live, pointer: Pointer, commit: CommitSha) -
 
 
 def _preparations(context: Context, live: Live, decision: Decision, new: list[bytes]) -> list[Callable[[], None]]:
-    brought = {digest_of(data) for data in new}
-    calls: list[Callable[[], None]] = [lambda data=data: write_object(context.store, data) for data in new]  # type: ignore[misc]
+    # By digest: skills of the same content share one archive, and must not get in each other's way.
+    brought = {digest_of(data): data for data in new}
+    calls: list[Callable[[], None]] = [lambda data=data: write_object(context.store, data) for data in brought.values()]  # type: ignore[misc]
     calls += [
         lambda digest=digest: renew_object(context.store, digest)  # type: ignore[misc]
-        for digest in sorted(_returning(decision) - brought)
+        for digest in sorted(_returning(decision) - brought.keys())
     ]
     former = live.pointer
     if former is not None:

@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from shared import log
-from shared.core.decide import changes
+from shared.core.decide import Decision, changes
 from shared.core.events import event, events_of
 from shared.core.manifest import empty_manifest
-from shared.core.names import SUMMARY, record_name, timestamp
+from shared.core.names import SUMMARY, timestamp
 from shared.core.summary import (
     Summary,
     line_of,
@@ -21,12 +21,10 @@ from shared.core.summary import (
     with_deployments,
     with_failure,
 )
-from shared.core.verify import UnverifiedPointer, read_pointer
 from shared.errors import ConflictError, RejectedError, SkillSyncError, UnavailableError
-from shared.service.objects import create_once, read_manifest, swap, write_record
+from shared.service.objects import create_once, read_manifest, read_record, swap, write_record
 
 if TYPE_CHECKING:
-    from shared.core.decide import Decision
     from shared.core.summary import Change, Line
     from shared.model import CommitSha, DeploymentId, Digest, Manifest, Pointer
     from shared.service.context import Context
@@ -163,22 +161,28 @@ def write_events(context: Context, pointer: Pointer, decision: Decision) -> None
 
 
 def _recorded(context: Context, deployment: DeploymentId) -> Pointer | None:
-    stored = context.store.get(record_name(deployment))
     try:
-        return None if stored is None else read_pointer(UnverifiedPointer(stored.data), context.trust)
+        return read_record(context.store, context.trust, deployment)
     except RejectedError as error:
         log.warning("A deployment's record cannot be verified", code=error.code, deployment=deployment)
         return None
 
 
 def _changes_of(context: Context, pointer: Pointer) -> Decision:
-    before = _manifest(context, pointer.history[-1][1] if pointer.history else None)
-    return changes(before, _manifest(context, pointer.manifest.sha256))
-
-
-def _manifest(context: Context, digest: Digest | None) -> Manifest:
     nothing = empty_manifest(channel=context.trust.channel, repo=context.trust.repo, root=context.root, rules="")
+    after = _manifest(context, pointer.manifest.sha256)
+    before = _manifest(context, pointer.history[-1][1]) if pointer.history else nothing
+    if before is None or after is None:
+        # Collected by now, or damaged: of what is not known nothing is told.
+        return Decision(manifest=after or nothing)
+    return changes(before, after)
+
+
+def _manifest(context: Context, digest: Digest) -> Manifest | None:
     try:
-        return nothing if digest is None else read_manifest(context.store, digest)
-    except RejectedError:
-        return nothing
+        return read_manifest(context.store, digest)
+    except (RejectedError, UnavailableError) as error:
+        if isinstance(error, UnavailableError) and error.code != "OBJECT_CORRUPT":
+            raise
+        log.warning("A deployment's manifest cannot be read", code=error.code, digest=digest)
+        return None

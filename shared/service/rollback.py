@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING
 
 from shared import log
 from shared.core import decide
-from shared.core.names import parse_deployment, record_name
-from shared.core.verify import UnverifiedPointer, read_pointer
+from shared.core.names import parse_deployment
 from shared.errors import ConflictError, NotFoundError
 from shared.model import Action, Trigger
 from shared.service.live import read_live
-from shared.service.objects import read_manifest
+from shared.service.objects import read_manifest, read_record
 from shared.service.publish import Intent, publish
 from shared.service.record import heal
 from shared.service.sync import Outcome, outcome_of
@@ -63,7 +62,7 @@ def _once(context: Context, to: DeploymentId, deadline: Deadline) -> Outcome:
 
 
 def _recorded(context: Context, deployment: DeploymentId) -> Pointer:
-    stored = context.store.get(record_name(deployment))
-    if stored is None:
+    pointer = read_record(context.store, context.trust, deployment)
+    if pointer is None:
         raise NotFoundError("DEPLOYMENT_UNKNOWN", f"there is no record of deployment {deployment}")
-    return read_pointer(UnverifiedPointer(stored.data), context.trust)
+    return pointer

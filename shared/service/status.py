@@ -8,12 +8,12 @@ from shared.core.canonical import parse_object
 from shared.core.decide import changes
 from shared.core.health import Evidence, health_of
 from shared.core.manifest import empty_manifest, withheld_document
-from shared.core.names import CURRENT, SUMMARY, parse_deployment, record_name
+from shared.core.names import CURRENT, SUMMARY, parse_deployment
 from shared.core.summary import Summary, brief, line_of, parse_summary
 from shared.core.verify import UnverifiedPointer, read_pointer
 from shared.errors import InputError, NotFoundError, RejectedError
 from shared.model import DeploymentId
-from shared.service.objects import read_manifest
+from shared.service.objects import read_manifest, read_record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -137,8 +137,7 @@ def _pointer_of(store: Store, trust: Trust, live: Pointer, name: DeploymentId) -
     # The newest record may still be unwritten after a crash; the pointer itself says the same.
     if name == live.deployment:
         return live
-    stored = store.get(record_name(name))
-    return None if stored is None else read_pointer(UnverifiedPointer(stored.data), trust)
+    return read_record(store, trust, name)
 
 
 def _reports(store: Store) -> list[Mapping[str, object]]:

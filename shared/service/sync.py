@@ -12,7 +12,7 @@ from shared.core.manifest import empty_manifest
 from shared.core.names import parse_timestamp, timestamp
 from shared.core.rules import rule_set_version
 from shared.core.summary import with_poll, with_webhook
-from shared.errors import ConflictError, DeadlineError, InputError, NotFoundError, RejectedError, UnavailableError
+from shared.errors import ConflictError, DeadlineError, NotFoundError, RejectedError, UnavailableError
 from shared.model import Action, Standing, Status, Trigger
 from shared.service.gather import Head, judge_skills, read_head
 from shared.service.head import HeadReader
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from shared.model import CommitSha, DeploymentId, Finding, Manifest, Pointer, Push, SkillId, TreeId, Withheld
     from shared.service.context import Context, Deadline
     from shared.service.live import Live
+
+_NOT_WITHHELD = "NOT_WITHHELD"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,9 +75,11 @@ def synchronise(context: Context, command: Command, deadline: Deadline) -> Outco
             return run.once()
         except ConflictError as conflict:
             log.info("Another deployment came first; gathering again", code=conflict.code)
-        except (DeadlineError, InputError, NotFoundError):
+        except DeadlineError:
             raise
         except (UnavailableError, RejectedError) as error:
+            if error.code == _NOT_WITHHELD:
+                raise  # the caller's mistake, and no failure of the sync
             # A source that is cut off by our own deadline has not failed; the next poll gives it more time.
             deadline.check()
             record_failure(context, error.code)
@@ -177,7 +181,7 @@ class _Run:
             return
         unknown = [key for key in self._command.release if key not in before.withheld]
         if unknown:
-            raise NotFoundError("NOT_WITHHELD", f"not withheld: {', '.join(unknown)[:200]}")
+            raise NotFoundError(_NOT_WITHHELD, f"not withheld: {', '.join(unknown)[:200]}")
         self._release = {key: before.withheld[key].tree for key in self._command.release}
 
     def _occasion(self, commit: CommitSha, *, new_head: bool, rejudge: bool) -> Occasion:

@@ -69,7 +69,9 @@ def test_nobody_else_is_a_puller(header: str | None, code: str) -> None:
     assert caught.value.code == code
 
 
-@pytest.mark.parametrize("line", ["", "first", key_digest(KEY), f"First:{key_digest(KEY)}", f"a/b:{key_digest(KEY)}", "first:abc"])
+@pytest.mark.parametrize(
+    "line", ["", "first", key_digest(KEY), f"First:{key_digest(KEY)}", f"a/b:{key_digest(KEY)}", "first:abc"]
+)
 def test_a_malformed_line_of_hashes_is_a_setting_that_is_wrong(line: str) -> None:
     with pytest.raises(ConfigError) as caught:
         authenticate_puller(f"Bearer {KEY}", [*HASHES, line])

@@ -9,7 +9,16 @@ import pytest
 from shared.core.decide import Decision
 from shared.core.health import Evidence, health_of, kpis, unreadable
 from shared.core.names import timestamp
-from shared.core.summary import Summary, count, line_of, with_deployments, with_failure, with_latency, with_poll, with_webhook
+from shared.core.summary import (
+    Summary,
+    count,
+    line_of,
+    with_deployments,
+    with_failure,
+    with_latency,
+    with_poll,
+    with_webhook,
+)
 from tests.core.samples import NOW, a_live_skill, a_manifest, a_pointer, a_withheld, commit
 
 if TYPE_CHECKING:
@@ -33,7 +42,9 @@ def a_report(**changes: object) -> Mapping[str, object]:
 
 
 def health(minutes: float = 1, *reports: Mapping[str, object], **changes: object) -> dict:
-    evidence = Evidence(pointer=POINTER, summary=a_summary(), pullers=reports, webhook_configured=True, poll_seconds=300.0)
+    evidence = Evidence(
+        pointer=POINTER, summary=a_summary(), pullers=reports, webhook_configured=True, poll_seconds=300.0
+    )
     return health_of(replace(evidence, **changes), NOW + timedelta(minutes=minutes))
 
 
@@ -41,7 +52,11 @@ def test_health_has_the_shape_that_monitors_read() -> None:
     found = health(1, a_report())
     assert (found["status"], found["timestamp"]) == ("healthy", at(1))
     poller, webhook, audit, pullers = (found["services"][key] for key in ("poller", "webhook", "audit", "pullers"))
-    assert (poller["status"], poller["last_check"], poller["last_deployed_sha"]) == ("running", POINTER.head_checked_at, commit(3))
+    assert (poller["status"], poller["last_check"], poller["last_deployed_sha"]) == (
+        "running",
+        POINTER.head_checked_at,
+        commit(3),
+    )
     assert webhook == {"status": "enabled", "configured": True, "last_received": at(0)}
     assert audit == {"status": "disabled", "pending": 0}
     assert pullers == [{"id": "p", "status": "current", "last_report": at(0), "deployment": "1-3", "reasons": []}]
@@ -76,7 +91,10 @@ def test_a_failure_degrades_it_until_a_poll_succeeds() -> None:
     failed = with_failure(a_summary(), at(0.5), "SOURCE_UNAVAILABLE")
     found = health(summary=failed)
     assert found["status"] == "degraded"
-    assert (found["services"]["poller"]["error"], found["services"]["poller"]["error_at"]) == ("SOURCE_UNAVAILABLE", at(0.5))
+    assert (found["services"]["poller"]["error"], found["services"]["poller"]["error_at"]) == (
+        "SOURCE_UNAVAILABLE",
+        at(0.5),
+    )
     assert health(summary=with_poll(failed, at(1), commit(3)))["status"] == "healthy"
 
 
@@ -123,7 +141,13 @@ def test_the_success_rate_counts_rejections_as_work_done() -> None:
         for number in range(times):
             summary = count(summary, f"2026-11-{1 + number % 3:02}", what)
     found = kpis(summary)
-    assert (found["deployments"], found["rejected"], found["failed"], found["polls"], found["webhooks"]) == (6, 2, 2, 30, 5)
+    assert (found["deployments"], found["rejected"], found["failed"], found["polls"], found["webhooks"]) == (
+        6,
+        2,
+        2,
+        30,
+        5,
+    )
     assert found["deployment_success_rate"] == 0.8
 
 
@@ -144,6 +168,9 @@ def test_what_took_longer_than_the_last_bound_has_no_upper_bound() -> None:
 
 
 def test_counters_that_are_damaged_count_as_nothing() -> None:
-    days = {"2026-11-20": {"deployments": "x", "latency": [1, 2]}, "2026-11-21": {"deployments": 1, "latency": ["x"] * 8}}
+    days = {
+        "2026-11-20": {"deployments": "x", "latency": [1, 2]},
+        "2026-11-21": {"deployments": 1, "latency": ["x"] * 8},
+    }
     assert kpis(Summary(days=days))["deployments"] == 1
     assert kpis(Summary(days=days))["latency_p50_ms"] is None

@@ -98,11 +98,16 @@ def test_a_deployment_is_added_and_counted_once_however_often_it_is_told() -> No
 
 def test_a_deployment_counts_on_its_own_day_also_when_it_is_told_later() -> None:
     late = [line(1, deployed_at="2026-11-19T23:59:59.999Z"), line(2, deployed_at="2026-11-20T00:00:00.000Z")]
-    assert with_deployments(Summary(), late).days == {"2026-11-19": {"deployments": 1}, "2026-11-20": {"deployments": 1}}
+    assert with_deployments(Summary(), late).days == {
+        "2026-11-19": {"deployments": 1},
+        "2026-11-20": {"deployments": 1},
+    }
 
 
 def test_deployments_that_only_withhold_are_counted_apart() -> None:
-    summary = with_deployments(Summary(), [line(1), line(2, status=Status.REJECTED), line(3, status=Status.ROLLED_BACK)])
+    summary = with_deployments(
+        Summary(), [line(1), line(2, status=Status.REJECTED), line(3, status=Status.ROLLED_BACK)]
+    )
     assert summary.days[DAY] == {"deployments": 2, "rejected": 1}
 
 

@@ -100,8 +100,6 @@ class Others(Protocol):
         ...
 
 
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
     """How a process ended: killed, by an error, or with an `Outcome`, whose parts the others are, if it had one."""

@@ -54,10 +54,11 @@ class Rules:
         self._trees: dict[TreeId, dict[str, str]] = {}
         self._proven: set[tuple[Digest, TreeId]] = set()
 
-    def after_step(self, before: State, after: State) -> None:
-        """Check what one step made of the state."""
-        for number in range(len(before.log), len(after.log)):
-            self._check_move(after, number)
+    def after_step(self, before: State, after: State, existing: frozenset[str]) -> None:
+        """Check what one step made of the state; `existing` are the immutable objects right after its operation."""
+        if len(after.log) > len(before.log):
+            self._check_complete(after, existing)
+            self._check_move(after)
         if len(after.store) > len(before.store):
             known = set(before.names("deployments/"))
             for name in set(after.names("deployments/")) - known:
@@ -94,25 +95,25 @@ class Rules:
             tuple((key, item.tree, item.reason) for key, item in sorted(manifest.withheld.items())),
         )
 
-    def _check_move(self, state: State, number: int) -> None:
-        pointer = pointer_of(state.log[number])
-        former = pointer_of(state.log[number - 1]) if number else None
-        _check_succession(former, pointer, state.log[number])
-        _check_forward([pointer_of(envelope).commit for envelope in state.log[: number + 1]], state.heads)
-        self._check_complete(state, pointer)
+    def _check_move(self, state: State) -> None:
+        pointer = pointer_of(state.log[-1])
+        former = pointer_of(state.log[-2]) if len(state.log) > 1 else None
+        _check_succession(former, pointer, state.log[-1])
+        _check_forward([pointer_of(envelope).commit for envelope in state.log], state.heads)
         self._check_content(pointer, former)
         if former is not None:
             self._check_rewrite(state, former, pointer)
         for earlier in range(1, pointer.seq):
             assert state.find(f"deployments/1-{earlier}.json"), f"the pointer moved on, 1-{earlier} has no record"
 
-    def _check_complete(self, state: State, pointer: Pointer) -> None:
+    def _check_complete(self, state: State, existing: frozenset[str]) -> None:
+        pointer = pointer_of(state.log[-1])
         for commit in state.heads:
             self._skills_at(commit)
         needed = [pointer.manifest.sha256]
-        assert object_name(needed[0]) in state.objects, f"{pointer.deployment} is visible without its manifest"
+        assert object_name(needed[0]) in existing, f"{pointer.deployment} is visible without its manifest"
         needed += [skill.archive for skill in self._manifest(pointer.manifest.sha256).skills.values()]
-        missing = [digest for digest in needed if object_name(digest) not in state.objects]
+        missing = [digest for digest in needed if object_name(digest) not in existing]
         assert not missing, f"{pointer.deployment} is visible without its archives {missing}"
         for skill in self._manifest(pointer.manifest.sha256).skills.values():
             self._check_archive(skill)
@@ -145,7 +146,9 @@ class Rules:
         else:
             told = pointer.history_rewritten
         assert told or not rewritten, f"{pointer.deployment} moved to a rewritten history, and nothing tells"
-        assert rewritten or pointer.seq == former.seq or not told, f"{pointer.deployment} tells of a rewrite that was none"
+        assert rewritten or pointer.seq == former.seq or not told, (
+            f"{pointer.deployment} tells of a rewrite that was none"
+        )
 
     def _check_record(self, state: State, name: str) -> None:
         data = state.find(name)
@@ -161,7 +164,9 @@ class Rules:
             assert self._may_end_with(ended.error, ended.code, moved=moved), f"{name} {ended}, moved={moved}"
         if ended.deployment is None:
             return
-        meant = [pointer for pointer in pointers if (pointer.deployment, pointer.commit) == (ended.deployment, ended.commit)]
+        meant = [
+            pointer for pointer in pointers if (pointer.deployment, pointer.commit) == (ended.deployment, ended.commit)
+        ]
         assert meant, f"{name} says {ended} at {ended.commit}, which never was live"
         if ended.status is None:
             return
@@ -228,7 +233,6 @@ def _check_succession(former: Pointer | None, pointer: Pointer, envelope: bytes)
     if former is None:
         assert pointer.seq == 1, f"the first deployment is {pointer.deployment}"
         return
-    assert pointer.issued_at > former.issued_at, f"issued at {pointer.issued_at}, behind {former.issued_at}"
     if pointer.seq == former.seq:
         renewed = replace(
             former,
@@ -237,11 +241,17 @@ def _check_succession(former: Pointer | None, pointer: Pointer, envelope: bytes)
             expires_at=pointer.expires_at,
             head_checked_at=pointer.head_checked_at,
         )
+        assert pointer.manifest == former.manifest, (
+            f"another {former.deployment} replaced it: the sequence does not rise"
+        )
         assert pointer == renewed, f"a refresh of {former.deployment} changed more than it may"
     else:
         assert pointer.seq == former.seq + 1, f"{pointer.deployment} follows {former.deployment}"
-        assert pointer.history == lineage(former), f"{pointer.deployment} tells another history than {former.deployment}"
+        assert pointer.history == lineage(former), (
+            f"{pointer.deployment} tells another history than {former.deployment}"
+        )
         assert pointer.previous_commit == former.commit, f"{pointer.deployment} names another previous commit"
+    assert pointer.issued_at > former.issued_at, f"issued at {pointer.issued_at}, not behind {former.issued_at}"
     now = parse_timestamp(pointer.issued_at)
     assert verify_pointer(UnverifiedPointer(envelope), TRUST, floor_of(former), now) == pointer
 

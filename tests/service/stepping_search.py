@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections import deque
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from shared.model import Push
 from shared.ports import StoredObject
 from tests.service.stepping import Failure, Moment, Wiring, poll
 from tests.service.stepping_rules import Rules, pointer_of
-from tests.service.stepping_world import How, Limits, State, choices
+from tests.service.stepping_world import How, Limits, State, choices, is_preemption
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 LATER_SECONDS = 300.0
 """When the last poll comes: one polling interval after the clocks of most processes."""
+SOUND = Limits()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +38,8 @@ class Scenario:
         world: Where.
         before: One after the other, before it.
         processes: At once.
-        limits: What may go wrong, and how many preemptions are looked at.
+        limits: What may go wrong.
+        preemptions: How many switches away from a process that could go on are looked at; None for any number.
         optional: Processes that may rightly have no effect when something goes wrong.
         may_raise: Codes of errors with which a process may rightly refuse.
         last: The clean poll at the end; None for an ordinary one.
@@ -45,7 +48,8 @@ class Scenario:
     world: World
     before: tuple[Process, ...]
     processes: tuple[Process, ...]
-    limits: Limits = Limits()
+    limits: Limits = SOUND
+    preemptions: int | None = None
     optional: frozenset[str] = frozenset()
     may_raise: frozenset[str] = frozenset()
     last: Process | None = None
@@ -53,20 +57,24 @@ class Scenario:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What was searched. `schedules` counts complete ways through, `merged` steps that led to a state known already."""
+    """What was searched. `schedules` counts complete ways through, `merged` steps that led to a state known already.
+
+    Schedules are not counted where preemptions are bounded.
+    """
 
     states: int
     steps: int
     merged: int
     ends: int
-    schedules: int
+    schedules: int | None
     executions: int
     seconds: float
 
     def __str__(self) -> str:
+        schedules = "" if self.schedules is None else f"{self.schedules:.3g} schedules, "
         return (
-            f"{self.states} states, {self.steps} steps ({self.merged} to known states), {self.ends} ends, "
-            f"{self.schedules:.3g} schedules, {self.executions} executions, {self.seconds:.1f} s"
+            f"{self.states} states, {self.steps} steps ({self.merged} to known states), {self.ends} ends, {schedules}"
+            f"{self.executions} executions, {self.seconds:.1f} s"
         )
 
 
@@ -78,9 +86,37 @@ def explore(scenario: Scenario) -> Report:
     """Search a scenario completely within its limits.
 
     Raises:
-        ViolationError: a rule is broken; the schedule is one of the shortest that break any.
+        ViolationError: a rule is broken; the schedule is one of the shortest that break any, or, where preemptions are
+            bounded, one with the fewest.
     """
-    return _Search(scenario).run()
+    # All that the search makes it keeps, so looking for garbage among it is a quarter of the time for nothing.
+    gc.disable()
+    try:
+        return _Search(scenario).run()
+    finally:
+        gc.enable()
+
+
+class _Seen:
+    """A state that was reached: by which step from where, with how many preemptions left, and where it leads to."""
+
+    __slots__ = ("before", "following", "left", "state", "step")
+
+    def __init__(self, state: State, left: int, before: _Seen | None, step: Step | None) -> None:
+        self.state = state
+        self.left = left
+        self.before = before
+        self.step = step
+        self.following: list[_Seen] | None = None
+
+    def way(self) -> list[Step]:
+        """The steps from the first state to this one."""
+        steps: list[Step] = []
+        seen: _Seen | None = self
+        while seen is not None and seen.step is not None:
+            steps.append(seen.step)
+            seen = seen.before
+        return steps[::-1]
 
 
 class _Search:
@@ -91,60 +127,71 @@ class _Search:
         self._rules = Rules(scenario.world, may_raise=scenario.may_raise, faulty=limits.faults > 0)
         ordinary = scenario.world.process("last poll", poll, Wiring(clock_seconds=LATER_SECONDS))
         self._last_poll = scenario.last or ordinary
-        self._came: dict[State, tuple[State, Step] | None] = {}
-        self._edges: list[list[int]] = []
+        self._seen: dict[State, _Seen] = {}
+        self._queue: deque[_Seen] = deque()
         self._merged = 0
         self._ends = 0
 
     def run(self) -> Report:
         begun = time.perf_counter()
+        scenario = self._scenario
         state = State()
-        for process in self._scenario.before:
+        for process in scenario.before:
             state = self._alone(state, process, [])
         legal = self._legal(state)
-        start = self._world.begin(state, self._scenario.processes, self._scenario.limits)
-        numbers = {start: 0}
-        self._came[start] = None
-        queue = deque([start])
-        while queue:
-            state = queue.popleft()
-            following = []
-            for after, step in self._following(state):
-                if after in numbers:
-                    self._merged += 1
-                else:
-                    numbers[after] = len(numbers)
-                    self._came[after] = (state, step)
-                    queue.append(after)
-                following.append(numbers[after])
-            self._edges.append(following)
-            if not following:
-                self._end(state, legal)
-        processes = (*self._scenario.processes, self._last_poll)
+        counts = scenario.preemptions is not None
+        state = self._world.begin(state, scenario.processes, scenario.limits, counts=counts)
+        first = self._found(_Seen(state, scenario.preemptions or 0, None, None))
+        while self._queue:
+            seen = self._queue.popleft()
+            if seen.following is None:
+                seen.following = list(self._follow(seen))
+                if not seen.following:
+                    self._end(seen, legal)
         return Report(
-            states=len(numbers),
-            steps=sum(len(following) for following in self._edges),
+            states=len(self._seen),
+            steps=sum(len(seen.following or ()) for seen in self._seen.values()),
             merged=self._merged,
             ends=self._ends,
-            schedules=_count_ways(self._edges),
-            executions=sum(process.executions for process in processes),
+            schedules=None if counts else _count_ways(first),
+            executions=sum(process.executions for process in (*scenario.processes, self._last_poll)),
             seconds=time.perf_counter() - begun,
         )
 
-    def _following(self, state: State) -> Iterator[tuple[State, Step]]:
-        for index, how, served in choices(state):
-            after, step = self._world.take(state, self._scenario.processes, index, how, served)
+    def _follow(self, seen: _Seen) -> Iterator[_Seen]:
+        for index, how, served in choices(seen.state):
+            left = seen.left - is_preemption(seen.state, index)
+            if left < 0:
+                continue
             try:
-                self._rules.after_step(state, after)
+                after, step = self._world.take(seen.state, self._scenario.processes, index, how, served)
+            except Exception as error:
+                raise _violation(error, seen.way()) from error
+            found = _Seen(after, left, seen, step)
+            try:
+                self._rules.after_step(seen.state, after, step.existing)
             except (AssertionError, UnverifiedError) as broken:
-                raise self._violation(broken, [*self._way_to(state), step]) from None
-            yield after, step
+                raise _violation(broken, found.way()) from None
+            yield self._found(found)
 
-    def _end(self, state: State, legal: set[Content]) -> None:
+    def _found(self, new: _Seen) -> _Seen:
+        # States with more preemptions left come first, so that each needs to be looked at only once.
+        known = self._seen.setdefault(new.state, new)
+        if known is not new:
+            self._merged += 1
+            if known.left >= new.left:
+                return known
+            known.left, known.before, known.step = new.left, new.before, new.step
+        if new.before is not None and new.left == new.before.left and self._scenario.preemptions is not None:
+            self._queue.appendleft(known)
+        else:
+            self._queue.append(known)
+        return known
+
+    def _end(self, seen: _Seen, legal: set[Content]) -> None:
         self._ends += 1
-        stuck = [slot for slot in state.slots if isinstance(slot, Moment)]
-        assert not stuck, "nobody can go on"
-        way = self._way_to(state)
+        state, way = seen.state, seen.way()
+        assert not any(isinstance(slot, Moment) for slot in state.slots), "nobody can go on"
         try:
             self._rules.after_all(state, self._scenario.processes)
             state = self._alone(state, self._last_poll, way)
@@ -154,15 +201,15 @@ class _Search:
         except ViolationError:
             raise
         except (AssertionError, UnverifiedError) as broken:
-            raise self._violation(broken, way) from None
+            raise _violation(broken, way) from None
 
     def _alone(self, state: State, process: Process, way: list[Step]) -> State:
         for after, step in self._world.alone(state, process):
             way.append(step)
             try:
-                self._rules.after_step(state, after)
+                self._rules.after_step(state, after, step.existing)
             except (AssertionError, UnverifiedError) as broken:
-                raise self._violation(broken, way) from None
+                raise _violation(broken, way) from None
             state = after
         return state
 
@@ -180,33 +227,24 @@ class _Search:
                 found.add(self._rules.content(result))
         return found
 
-    def _way_to(self, state: State) -> list[Step]:
-        steps: list[Step] = []
-        came = self._came[state]
-        while came is not None:
-            state, step = came
-            steps.append(step)
-            came = self._came[state]
-        return steps[::-1]
 
-    def _violation(self, broken: Exception, way: list[Step]) -> ViolationError:
-        lines = [f"{number:3}  {line}" for number, step in enumerate(way, 1) for line in _lines_of(step)]
-        return ViolationError("\n".join([str(broken).partition("\nassert")[0], *lines]))
+def _violation(broken: Exception, way: list[Step]) -> ViolationError:
+    lines = [f"{number:3}  {line}" for number, step in enumerate(way, 1) for line in _lines_of(step)]
+    return ViolationError("\n".join([str(broken).partition("\nassert")[0] or repr(broken), *lines]))
 
 
-def _count_ways(edges: list[list[int]]) -> int:
+def _count_ways(first: _Seen) -> int:
     """Count the ways from the first state to any end; there are no cycles, since processes only ever see more."""
-    ways: list[int | None] = [None] * len(edges)
-    stack = [0]
+    ways: dict[int, int] = {}
+    stack = [first]
     while stack:
-        state = stack[-1]
-        open_ones = [after for after in edges[state] if ways[after] is None]
-        if open_ones:
-            stack += open_ones
+        following = stack[-1].following or []
+        unknown = [seen for seen in following if id(seen) not in ways]
+        if unknown:
+            stack += unknown
         else:
-            stack.pop()
-            ways[state] = sum(ways[after] or 0 for after in edges[state]) or 1
-    return ways[0] or 0
+            ways[id(stack.pop())] = sum(ways[id(seen)] for seen in following) or 1
+    return ways[id(first)]
 
 
 def _lines_of(step: Step) -> Iterator[str]:
@@ -216,15 +254,17 @@ def _lines_of(step: Step) -> Iterator[str]:
         return
     told = f": {step.how.value}" if step.how is not How.PLAIN else ""
     yield f"{step.process:12} {what.verb:5} {_asked(what):46} -> {_answered(what, step.answer)}{told}"
-    if step.objects:
-        yield f"{step.process:12} wrote {', '.join(_short(name) for name in step.objects)}"
+    if step.wrote:
+        yield f"{step.process:12} wrote {', '.join(_short(name) for name in step.wrote)}"
     if step.ended is not None:
         yield f"{step.process:12} {step.ended}"
 
 
 def _asked(what: Ask) -> str:
     if what.change is not None:
-        return ", ".join(path for path, _ in what.change.files) + f", {what.change.dropped} dropped" * bool(what.change.dropped)
+        return ", ".join(path for path, _ in what.change.files) + f", {what.change.dropped} dropped" * bool(
+            what.change.dropped
+        )
     content = f" = {_content(what.name, what.data)} if at {what.generation}" if what.verb == "put" else ""
     return _short(what.name) + content
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -45,15 +46,11 @@ class How(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What may still go wrong: stale heads, faulty operations, kills, and switches away from a process that could go on.
-
-    `switches` is None where every interleaving is wanted.
-    """
+    """What may still go wrong: stale heads, faulty operations, kills."""
 
     stale: int = 0
     faults: int = 0
     kills: int = 0
-    switches: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +64,7 @@ class State:
         log: Every value that `current.json` ever had.
         slots: Where each process stands, or how it ended.
         limits: What may still go wrong.
-        last: The process that went last, -1 where that does not matter.
+        last: The process that went last, -1 for none yet; None where preemptions are not counted.
     """
 
     store: tuple[tuple[str, bytes, int], ...] = ()
@@ -76,7 +73,7 @@ class State:
     log: tuple[bytes, ...] = ()
     slots: tuple[Moment | Ended, ...] = ()
     limits: Limits = Limits()
-    last: int = -1
+    last: int | None = None
 
     def find(self, name: str) -> bytes | None:
         return next((data for key, data, _ in self.store if key == name), None)
@@ -87,13 +84,18 @@ class State:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One line of a trace."""
+    """One line of a trace.
+
+    `existing` names the immutable objects as they were right after the operation, `wrote` those that were written behind it,
+    before the process asked for something that others can see.
+    """
 
     process: str
     what: Ask
     how: How
     answer: Answer
-    objects: tuple[str, ...]
+    existing: frozenset[str]
+    wrote: tuple[str, ...]
     ended: Ended | None
 
 
@@ -108,12 +110,13 @@ class World:
     def process(self, name: str, program: Callable[[Hands], Outcome | None], wiring: Wiring | None = None) -> Process:
         return Process(name, program, self.repository, wiring or Wiring())
 
-    def begin(self, state: State, processes: tuple[Process, ...], limits: Limits) -> State:
-        """Let these processes begin in this state."""
-        started = replace(state, slots=tuple(process.start for process in processes), limits=limits, last=-1)
+    def begin(self, state: State, processes: tuple[Process, ...], limits: Limits, *, counts: bool = False) -> State:
+        """Let these processes begin in this state; `counts`: who went last will matter."""
+        slots, last = tuple(process.start for process in processes), -1 if counts else None
+        started = replace(state, slots=slots, limits=limits, last=last)
         for index, process in enumerate(processes):
             draft = _Draft(self, started)
-            started = draft.frozen(index, process.settle(process.start, draft), last=-1, limits=limits)
+            started = draft.frozen(index, process.settle(process.start, draft), last=last, limits=limits)
         return started
 
     def alone(self, state: State, process: Process) -> Iterator[tuple[State, Step]]:
@@ -139,20 +142,23 @@ class World:
         assert isinstance(moment, Moment)
         assert moment.asks is not None
         draft = _Draft(self, state, spent=how)
-        if how is How.KILLED:
-            after, answer = KILLED, None
-        else:
+        answer: Answer = None
+        if how is not How.KILLED:
             answer = served if how is How.STALE else draft.answer(moment.asks, how)
+        existing = draft.objects
+        after: Moment | Ended = KILLED
+        if how is not How.KILLED:
             settled = process.settle(moment.after(answer), draft)
             after = settled if settled.ended is None else settled.ended
-        limits = _after(state, index, how)
-        following = draft.frozen(index, after, last=-1 if limits.switches is None else index, limits=limits)
+        last = None if state.last is None else index
+        following = draft.frozen(index, after, last=last, limits=_spent(state.limits, how))
         step = Step(
             process=process.name,
             what=moment.asks,
             how=how,
             answer=answer,
-            objects=tuple(draft.written),
+            existing=existing,
+            wrote=tuple(draft.written),
             ended=after if isinstance(after, Ended) else None,
         )
         return following, step
@@ -187,17 +193,15 @@ def choices(state: State) -> Iterator[tuple[int, How, CommitSha | None]]:
     amid = [(index, slot) for index, slot in alive if slot.asks is not None and slot.asks.is_immutable]
     for index, slot in amid or alive:
         assert slot.asks is not None
-        if _may_go(state, index):
-            yield from ((index, how, served) for how, served in _ways(state, slot.asks))
+        yield from ((index, how, served) for how, served in _ways(state, slot.asks))
 
 
-def _may_go(state: State, index: int) -> bool:
-    return state.limits.switches is None or state.limits.switches >= _cost(state, index)
-
-
-def _cost(state: State, index: int) -> int:
-    last = state.slots[state.last] if state.last >= 0 else None
-    return int(index != state.last and isinstance(last, Moment) and not last.rested)
+def is_preemption(state: State, index: int) -> bool:
+    """Whether letting this process go takes the turn from one that could go on and did not sleep."""
+    if state.last in {None, -1, index}:
+        return False
+    last = state.slots[state.last]
+    return isinstance(last, Moment) and not last.rested
 
 
 def _ways(state: State, what: Ask) -> Iterator[tuple[How, CommitSha | None]]:
@@ -214,15 +218,19 @@ def _ways(state: State, what: Ask) -> Iterator[tuple[How, CommitSha | None]]:
             yield How.ECHOED, None
 
 
-def _after(state: State, index: int, how: How) -> Limits:
-    limits = state.limits
-    switches = None if limits.switches is None else limits.switches - _cost(state, index)
-    return Limits(
-        stale=limits.stale - (how is How.STALE),
-        faults=limits.faults - (how in {How.LOST, How.ECHOED, How.REFUSED}),
-        kills=limits.kills - (how is How.KILLED),
-        switches=switches,
-    )
+def _spent(limits: Limits, how: How) -> Limits:
+    match how:
+        case How.STALE:
+            return replace(limits, stale=limits.stale - 1)
+        case How.LOST | How.ECHOED | How.REFUSED:
+            return replace(limits, faults=limits.faults - 1)
+        case How.KILLED:
+            return replace(limits, kills=limits.kills - 1)
+    return limits
+
+
+def _name(line: tuple[str, bytes, int]) -> str:
+    return line[0]
 
 
 class _Draft:
@@ -231,22 +239,22 @@ class _Draft:
     def __init__(self, world: World, state: State, spent: How = How.PLAIN) -> None:
         self._world = world
         self._state = state
-        self._store = {name: (data, generation) for name, data, generation in state.store}
-        self._objects = set(state.objects)
+        self._store = state.store
+        self.objects = state.objects
         self._heads = state.heads
         self._log = state.log
-        faults = state.limits.faults - (spent in {How.LOST, How.ECHOED, How.REFUSED})
-        self._stops = ("put", "get") if faults else ("put",) if state.limits.kills else ()
+        limits = _spent(state.limits, spent)
+        self._stops = ("put", "get") if limits.faults else ("put",) if limits.kills else ()
         self._ahead: _Draft | None = None
         self.written: list[str] = []
 
-    def frozen(self, index: int, slot: Moment | Ended, *, last: int, limits: Limits) -> State:
+    def frozen(self, index: int, slot: Moment | Ended, *, last: int | None, limits: Limits) -> State:
         if isinstance(slot, Moment) and slot.ended is not None:
             slot = slot.ended
         slots = self._state.slots
         return State(
-            store=tuple(sorted((name, data, generation) for name, (data, generation) in self._store.items())),
-            objects=frozenset(self._objects) if len(self._objects) > len(self._state.objects) else self._state.objects,
+            store=self._store,
+            objects=self.objects,
             heads=self._heads,
             log=self._log,
             slots=(*slots[:index], slot, *slots[index + 1 :]),
@@ -263,7 +271,7 @@ class _Draft:
     def undisturbed(self, what: Ask) -> Answer:
         """Answer from a copy that nobody else sees."""
         if self._ahead is None:
-            self._ahead = _Draft(self._world, self.frozen(0, KILLED, last=-1, limits=Limits()))
+            self._ahead = _Draft(self._world, self.frozen(0, KILLED, last=None, limits=Limits()))
         return self._ahead.answer(what, How.PLAIN)
 
     def answer(self, what: Ask, how: How) -> Answer:
@@ -282,26 +290,29 @@ class _Draft:
             return self._push(what.change)
         if what.is_immutable:
             return self._object(what)
-        data, generation = self._store.get(what.name, (b"", 0))
+        place = bisect(self._store, what.name, key=_name) - 1
+        found = place >= 0 and self._store[place][0] == what.name
+        _, data, generation = self._store[place] if found else ("", b"", 0)
         if what.verb == "get":
             return StoredObject(data=data, generation=generation) if generation else None
         assert what.verb == "put", f"no sync deletes {what.name}"
         if what.generation != generation:
             return MISMATCH
-        self._store[what.name] = (what.data, generation + 1)
+        line = (what.name, what.data, generation + 1)
+        self._store = (*self._store[: place + (not found)], line, *self._store[place + 1 :])
         if what.name == CURRENT:
             self._log = (*self._log, what.data)
         return generation + 1
 
     def _object(self, what: Ask) -> Answer:
         # Content under its own digest has no history: it is there or not, and its generation is always 1.
-        exists = what.name in self._objects
+        exists = what.name in self.objects
         if what.verb == "get":
             return StoredObject(data=self._world.contents[what.name], generation=1) if exists else None
         if what.generation != int(exists):
             return MISMATCH
         self._world.contents[what.name] = what.data
-        self._objects.add(what.name)
+        self.objects |= {what.name}
         self.written.append(what.name)
         return 1
 
