@@ -28,6 +28,14 @@ ALLOWED = {
     | {"shared.web", "shared.wiring", "shared.answers"},
 }
 HEAVY = {"dulwich", "google", "neo4j", "yaml", "flask", "werkzeug", "urllib3", "gunicorn", "functions_framework"}
+# What of others may be imported outside the standard library, where everything else would be a mistake.
+FOREIGN = {
+    "shared/core": {"yaml", "cryptography"},
+    "shared/service": set(),
+    "shared/puller": {"httpx"},
+    "shared/cli": {"httpx"},
+    "functions": {"flask", "functions_framework"},
+}
 IMPURE = {
     "os",
     "time",
@@ -78,6 +86,29 @@ def test_imports_point_inward(path: Path) -> None:
     allowed = {module for module in ALLOWED[part] if module != "shared"}
     outward = [module for module in ours if not any(f"{module}.".startswith(f"{known}.") for known in allowed)]
     assert outward == []
+
+
+@pytest.mark.parametrize("path", PRODUCT, ids=name)
+def test_each_part_uses_only_the_foreign_packages_that_it_may(path: Path) -> None:
+    part = next((part for part in FOREIGN if name(path).startswith(f"{part}/")), None)
+    tops = {module.split(".")[0] for module, _ in imports(parsed(path))} - {"shared", "functions"}
+    assert part is None or tops - sys.stdlib_module_names <= FOREIGN[part]
+
+
+def test_the_rules_are_not_walked_around_by_imports_at_run_time() -> None:
+    dynamic = {"__import__", "import_module", "importlib.import_module", "exec", "eval"}
+    found = {
+        name(path): calls & dynamic
+        for path in PRODUCT
+        if (calls := {ast.unparse(node.func) for node in ast.walk(parsed(path)) if isinstance(node, ast.Call)})
+        & dynamic
+    }
+    assert found == {}
+
+
+@pytest.mark.parametrize("path", PRODUCT, ids=name)
+def test_no_import_is_relative(path: Path) -> None:
+    assert not [node for node in ast.walk(parsed(path)) if isinstance(node, ast.ImportFrom) and node.level]
 
 
 @pytest.mark.parametrize("path", [path for path in PRODUCT if "shared/core/" in name(path)], ids=name)

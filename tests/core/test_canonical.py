@@ -10,7 +10,7 @@ from shared.core.canonical import canonical_bytes, digest_of, member, parse_obje
 from shared.errors import InputError
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.text()
-VALUES = st.recursive(SCALARS, lambda below: st.lists(below) | st.dictionaries(st.text(), below), max_leaves=20)
+VALUES = st.recursive(SCALARS, lambda below: st.lists(below) | st.dictionaries(st.text(), below), max_leaves=8)
 DOCUMENTS = st.dictionaries(st.text(), VALUES)
 
 NOT_STRICT = {

@@ -193,8 +193,9 @@ def test_one_faulty_operation_breaks_no_rule(
     search(scenario(name, Limits(faults=1), together, preemptions), least=least)
 
 
-@pytest.mark.parametrize("together", [in_order, in_reverse])
-@pytest.mark.parametrize("name", PAIRS)
+@pytest.mark.parametrize(
+    ("name", "together"), [*((name, in_reverse) for name in PAIRS), *((name, in_order) for name in PAIRS[:4])]
+)
 def test_the_next_sync_finishes_what_a_killed_process_began(
     search: Callable[..., Report], name: str, together: Together
 ) -> None:

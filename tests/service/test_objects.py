@@ -11,7 +11,15 @@ from shared.core.names import object_name, record_name
 from shared.core.pointer import sign_pointer
 from shared.errors import ConflictError, InputError, NotFoundError, UnavailableError, UnverifiedError
 from shared.model import DeploymentId, Digest
-from shared.service.objects import create_once, read_manifest, read_object, read_record, renew_object, swap, write_object
+from shared.service.objects import (
+    create_once,
+    read_manifest,
+    read_object,
+    read_record,
+    renew_object,
+    swap,
+    write_object,
+)
 from tests.core.samples import a_pointer, digest
 from tests.fakes.breaking_store import BreakingStore
 from tests.fakes.memory_store import MemoryStore

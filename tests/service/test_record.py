@@ -8,9 +8,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from shared.core.names import CURRENT, SUMMARY, object_name, record_name
-from shared.errors import ConflictError, NotFoundError, RejectedError, UnavailableError, UnverifiedError
+from shared.errors import (
+    ConflictError,
+    NotFoundError,
+    RejectedError,
+    SkillSyncError,
+    UnavailableError,
+    UnverifiedError,
+)
 from shared.model import Action, CommitSha, DeploymentId, Status, Trigger
-from tests.fakes.breaking_store import BreakingStore
+from tests.fakes.breaking_store import BreakingStore, Killed
 from tests.fakes.memory_source import MemorySource
 from tests.fakes.world import World, a_push, bad_skill, skill
 
@@ -24,6 +31,20 @@ class Refusing(MemorySource):
     def head(self, known: CommitSha | None) -> CommitSha:
         del known
         raise RejectedError("BRANCH_NOT_FOUND", "gone")
+
+
+class Stuck(BreakingStore):
+    """A store in which one object cannot be written."""
+
+    def __init__(self, store: Store, name: str, error: BaseException) -> None:
+        super().__init__(store)
+        self._name = name
+        self._error = error
+
+    def put(self, name: str, data: bytes, *, if_generation: int) -> int:
+        if name == self._name:
+            raise self._error
+        return super().put(name, data, if_generation=if_generation)
 
 
 def overwrite(store: Store, name: str, data: bytes) -> None:
@@ -126,17 +147,11 @@ def test_a_replayed_webhook_counts_as_one_that_came() -> None:
 # What never stops a deployment
 
 
-@pytest.mark.parametrize("failing", [UnavailableError, ConflictError])
-def test_a_summary_that_cannot_be_written_fails_no_call_and_is_mended_by_the_next(failing: type[Exception]) -> None:
-    class Stuck(BreakingStore):
-        def put(self, name: str, data: bytes, *, if_generation: int) -> int:
-            if name == SUMMARY:
-                raise failing("X", "stuck")
-            return super().put(name, data, if_generation=if_generation)
-
+@pytest.mark.parametrize("error", [UnavailableError("X", "stuck"), ConflictError("X", "stuck")])
+def test_a_summary_that_cannot_be_written_fails_no_call_and_is_mended_by_the_next(error: SkillSyncError) -> None:
     world = World()
     world.deploy(skill("a"))
-    inner, world.store = world.store, Stuck(world.store)
+    inner, world.store = world.store, Stuck(world.store, SUMMARY, error)
     assert world.deploy(skill("a", "Two.")).status is Status.SUCCESS
     world.store = inner
     world.poll()
@@ -146,14 +161,8 @@ def test_a_summary_that_cannot_be_written_fails_no_call_and_is_mended_by_the_nex
 def test_a_refresh_fails_on_nothing_that_is_only_counted() -> None:
     world = World()
     world.deploy(skill("a"))
-    inner = world.store
-    counting = BreakingStore(inner)
-    world.store = counting
-    push = world.push(skill("a"), {"README.md": b"x"})
-    world.webhook(push)
-    assert counting.calls[-1] == f"put {SUMMARY}"
-    world.store = BreakingStore(inner, at=len(counting.calls))
-    world.webhook(world.push(skill("a"), {"README.md": b"y"}))
+    world.store = Stuck(world.store, SUMMARY, UnavailableError("X", "stuck"))
+    assert world.deploy(skill("a"), {"README.md": b"x"}).status is None
     assert world.pointer.commit == world.repository.head
 
 
@@ -291,12 +300,8 @@ def test_a_pointer_that_nobody_signed_is_noted_and_nothing_of_a_deployment_is_wr
 def test_a_failure_that_cannot_be_noted_still_tells_its_own_error() -> None:
     world = World()
     world.deploy(skill("a"))
-
-    class Dead(BreakingStore):
-        def put(self, name: str, data: bytes, *, if_generation: int) -> int:
-            raise UnavailableError("STORE_UNAVAILABLE", "down")
-
-    world.source, world.store = Refusing(world.repository), Dead(world.store)
+    world.source = Refusing(world.repository)
+    world.store = Stuck(world.store, SUMMARY, UnavailableError("STORE_UNAVAILABLE", "down"))
     with pytest.raises(RejectedError, match="BRANCH_NOT_FOUND"):
         world.poll()
 
@@ -311,14 +316,14 @@ def test_a_forced_push_without_a_change_of_skills_is_one_event_also_when_it_is_s
     world.deploy(skill("a", "Two."))
     before = world.repository.head
     after = world.repository.commit(skill("a", "Two.") | {"n": b"1"}, parent=base)
-    inner = world.store
-    counting = BreakingStore(inner)
-    world.store = counting
     push = a_push(before, after, forced=True)
-    refresh_breaks = BreakingStore(inner, at=0)
-    world.store = refresh_breaks
-    world.webhook(push)
-    world.webhook(push)
+    inner, world.store = world.store, Stuck(world.store, CURRENT, Killed())
+    with pytest.raises(Killed):
+        world.webhook(push)
+    world.store = inner
+    world.clock.move(5)
+    world.poll()
+    assert world.pointer.commit == after
     assert [kind for kind in world.events() if "history-rewritten" in kind] == [f"history-rewritten-{after[:12]}"]
     assert document(world, f"history-rewritten-{after[:12]}")["previous_commit"] == before
 
