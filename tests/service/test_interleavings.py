@@ -379,7 +379,7 @@ def test_the_search_finds_a_kill_that_nobody_makes_good() -> None:
 def test_the_search_finds_an_answer_that_is_not_true() -> None:
     world = World()
     liar = world.process("liar", lambda hands: replace(poll(hands), deployment=DeploymentId("1-2")))
-    with pytest.raises(ViolationError, match="liar says answered unchanged 1-2 at 0+1, which never was live"):
+    with pytest.raises(ViolationError, match=r"liar says answered unchanged 1-2 at 0+1, which never was live"):
         explore(Scenario(world=world, before=(world.process(*FIRST),), processes=(liar,)))
 
 
