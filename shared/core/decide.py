@@ -193,7 +193,7 @@ def _judged(fate: _Fate, verdict: Verdict, occasion: Occasion) -> _Fate:
 
 def _hold(fate: _Fate, reason: Reason, push: CommitSha, findings: tuple[Finding, ...] = ()) -> _Fate:
     note = Withheld(id=fate.id, tree=fate.tree, path=fate.path, reason=reason, commit=push, findings=findings)
-    keep = fate.live if fate.live is not None and not fate.change else fate.was
+    keep = fate.was if fate.change else fate.live
     return replace(fate, live=keep, held=note, change=False)
 
 

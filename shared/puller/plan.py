@@ -8,7 +8,7 @@ folder out.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from shared.core.discover import SKILL_FILE
 from shared.puller.layout import RELOAD, ancestors, top
@@ -64,6 +64,7 @@ class Touch:
     path: str = RELOAD
 
 
+T = TypeVar("T")
 Step = Displace | AddFolder | Put | Delete | RemoveFolder | Touch
 
 
@@ -83,25 +84,40 @@ def plan_install(seen: Mapping[str, Seen], ours: Collection[str], wanted: Mappin
         ours: Paths whose files we installed, or may have when a crash came in between.
         wanted: What shall stand there.
     """
-    names = sorted({top(path) for path in (*ours, *wanted)})
+    seen_by, ours_by, wanted_by = _by_name(seen), _by_name(dict.fromkeys(ours)), _by_name(wanted)
     steps: list[Step] = []
-    for name in names:
-        steps += _Name(name, seen, ours, wanted).steps()
+    for name in sorted(ours_by.keys() | wanted_by.keys()):
+        steps += _Name(name, seen_by.get(name, {}), ours_by.get(name, {}), wanted_by.get(name, {})).steps()
     staged = {step.path for step in steps if isinstance(step, Put)}
     staged.update(path for step in steps if isinstance(step, AddFolder) for path in step.files)
     return Plan(steps=(*steps, Touch()) if steps else (), staged=frozenset(staged))
 
 
+def _by_name(paths: Mapping[str, T]) -> dict[str, dict[str, T]]:
+    # Once for all names: to look through every path for every skill would take a second for a thousand skills.
+    found: dict[str, dict[str, T]] = {}
+    for path, value in paths.items():
+        found.setdefault(top(path), {})[path] = value
+    return found
+
+
 class _Name:
-    """The steps for one name directly below the skills folder: a skill's folder, or a flat file."""
+    """The steps for one name directly below the skills folder: a skill's folder, or a flat file.
+
+    Args:
+        name: The name; every path in the others begins with it.
+        seen: What stands there.
+        ours: The paths that are ours.
+        wanted: What shall stand there.
+    """
 
     def __init__(
         self, name: str, seen: Mapping[str, Seen], ours: Collection[str], wanted: Mapping[str, Wanted]
     ) -> None:
         self._name = name
-        self._seen = {path: what for path, what in seen.items() if top(path) == name}
-        self._ours = {path for path in ours if top(path) == name}
-        self._wanted = {path: want for path, want in wanted.items() if top(path) == name}
+        self._seen = seen
+        self._ours = set(ours)
+        self._wanted = wanted
 
     def steps(self) -> Iterator[Step]:
         if not self._wanted:

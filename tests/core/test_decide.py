@@ -119,13 +119,17 @@ def test_an_unchanged_skill_is_neither_judged_nor_touched() -> None:
 
 
 def test_what_was_judged_is_counted_and_warned_about() -> None:
-    found = head_of(a=1, b=2)
+    found = head_of(a=1, b=2, c=3)
     occasion = Occasion(
         commit=commit(1), new_head=True, release={}, rejudge=False, policy=PER_SKILL, rules="r1", root=""
     )
-    verdicts = {SkillId("a"): verdict("a", 1, bad=False, warn=True), SkillId("b"): verdict("b", 2, bad=True)}
+    verdicts = {
+        SkillId("a"): verdict("a", 1, bad=False, warn=True),
+        SkillId("b"): verdict("b", 2, bad=True),
+        SkillId("c"): verdict("c", 3, bad=False),
+    }
     decision = decide(NO_MANIFEST, found, verdicts, occasion)
-    assert decision.judged == 2
+    assert decision.judged == 3
     assert decision.warnings == {"a": (WARN,)}
 
 
@@ -197,6 +201,16 @@ def test_only_so_many_findings_are_noted() -> None:
     assert len(decision.manifest.withheld[SkillId("a")].findings) == MAX_FINDINGS_NOTED
 
 
+def test_a_rejected_version_in_another_folder_leaves_the_live_ones_path_as_it_was() -> None:
+    line = Line().push(a=1)
+    moved = {SkillId("a"): at_head(key="a", path="skills/a", tree=tree(2))}
+    occasion = Occasion(
+        commit=commit(2), new_head=True, release={}, rejudge=False, policy=PER_SKILL, rules="r1", root=""
+    )
+    after = decide(line.manifest, moved, {SkillId("a"): verdict("a", 2, bad=True)}, occasion).manifest
+    assert (after.skills[SkillId("a")].path, after.withheld[SkillId("a")].path) == ("a", "skills/a")
+
+
 # Release
 
 
@@ -252,6 +266,17 @@ def test_the_guard_holds_deletions_only() -> None:
     assert {key: reason for key, (_, reason) in line.held.items()} == dict.fromkeys(
         ["s0", "s1", "s2", "s3", "s4"], "deletion_guard"
     )
+
+
+def test_the_guard_does_not_count_what_was_never_live() -> None:
+    line = Line(bad={666}).push(**numbered(6))
+    line.push(**numbered(5), **{f"new{number}": 666 for number in range(9)})
+    assert set(line.live) == {f"s{number}" for number in range(5)}
+
+
+def test_a_guarded_deletion_notes_where_the_skill_stood() -> None:
+    line = Line().push(**numbered(5)).push()
+    assert {item.path for item in line.manifest.withheld.values()} == {f"s{number}" for number in range(5)}
 
 
 def test_guarded_deletions_stay_live_through_later_pushes_until_a_person_releases_them() -> None:
@@ -426,6 +451,27 @@ def test_another_broken_push_does_not_let_go_of_what_waits_for_the_first() -> No
     assert line.live == {"a": 6, "b": 2, "c": 5}
 
 
+def test_what_waits_is_judged_again_at_a_new_head_only() -> None:
+    line = together(a=1, b=1).push(a=666, b=2)
+    assert line.see({"a": 666, "b": 2}).judged == []
+    assert line.push(a=666, b=2).judged == ["b"]
+
+
+def test_of_two_rejected_skills_the_one_that_is_mended_goes_live_and_the_rest_of_their_push_waits() -> None:
+    line = together(a=1, b=1, c=1).push(a=666, b=667, c=2).push(a=3, b=667, c=2)
+    assert line.live == {"a": 3, "b": 1, "c": 1}
+    line.push(a=3, b=4, c=2)
+    assert line.live == {"a": 3, "b": 4, "c": 2}
+
+
+def test_only_a_rejection_keeps_others_waiting() -> None:
+    line = together(**numbered(6), a=1, b=1).push(a=666, b=2)
+    assert {reason for _, reason in line.held.values()} == {"rejected", "together", "deletion_guard"}
+    line.push(a=3, b=2)
+    assert (line.live["a"], line.live["b"]) == (3, 2)
+    assert {reason for _, reason in line.held.values()} == {"deletion_guard"}
+
+
 def test_a_person_may_release_what_waits() -> None:
     line = together(a=1, b=1).push(a=666, b=2).see({"a": 666, "b": 2}, release={"b": 2})
     assert (line.live, line.held) == ({"a": 1, "b": 2}, {"a": (666, "rejected")})
@@ -443,6 +489,30 @@ def test_judging_an_old_rejection_again_holds_nothing_of_a_new_push() -> None:
     line.pushes += 1
     line.see({"a": 666, "b": 2}, new_head=True, rejudge=True, rules="r2")
     assert line.live == {"a": 1, "b": 2}
+
+
+def test_judging_again_keeps_what_waits_waiting_for_the_same_push() -> None:
+    line = together(a=1, b=1).push(a=666, b=2)
+    line.pushes += 1
+    line.see({"a": 666, "b": 2}, new_head=True, rejudge=True, rules="r2")
+    assert line.live == {"a": 1, "b": 1}
+    assert line.push(a=666, b=2).live == {"a": 1, "b": 1}
+    assert {item.commit for item in line.manifest.withheld.values()} == {commit(2)}
+
+
+def test_a_live_version_that_fails_newer_rules_holds_nothing_of_a_push() -> None:
+    line = together(a=1, b=1)
+    line.bad.add(1)
+    line.pushes += 1
+    line.see({"a": 1, "b": 2}, new_head=True, rejudge=True, rules="r2")
+    assert (line.live, line.held) == ({"a": 1, "b": 2}, {"a": (1, "rejected")})
+
+
+def test_what_did_not_change_is_not_held_when_all_is_judged_again_with_a_broken_push() -> None:
+    line = together(a=1, b=1)
+    line.pushes += 1
+    line.see({"a": 1, "b": 666}, new_head=True, rejudge=True, rules="r2")
+    assert (line.live, line.held) == ({"a": 1, "b": 1}, {"b": (666, "rejected")})
 
 
 def test_when_the_policy_is_given_up_what_waited_is_published_by_judging_again() -> None:
@@ -478,6 +548,13 @@ def test_a_new_head_alone_does_not_claim_that_all_was_judged_by_the_current_rule
     line = Line().push(a=1)
     line.pushes += 1
     line.see({"a": 2}, new_head=True, rules="r2")
+    assert line.manifest.rules == "r1"
+
+
+def test_a_manifest_of_withheld_skills_alone_does_not_claim_it_either() -> None:
+    line = Line(bad={1}).push(a=1)
+    line.pushes += 1
+    line.see({"a": 1, "b": 2}, new_head=True, rules="r2")
     assert line.manifest.rules == "r1"
 
 

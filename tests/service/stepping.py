@@ -1,8 +1,8 @@
-"""One sync as a function of what it observes: the real code, stopped before every operation on state that others share.
+"""One sync as a function of what it observes: the real code, told what it sees of the state that others share.
 
 What a process asks for next depends on nothing but the answers that it has had. It is therefore found by running the real
-code from its start over those answers until it asks for one more, and is remembered for every schedule in which the
-process sees the same. No threads are needed; which answers there are is `stepping_world`'s business.
+code from its start over those answers, and is remembered for every schedule in which the process sees the same. No threads
+are needed; which answers there are is `stepping_world`'s business.
 """
 
 from __future__ import annotations
@@ -11,202 +11,29 @@ import io
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING
 
 from shared.core.rules import Terms
 from shared.errors import SkillSyncError
-from shared.model import DeploymentId, Push, SkillId, Trigger
 from shared.ports import StoredObject
-from shared.service.context import Context, Deadline
-from shared.service.rollback import roll_back
-from shared.service.sync import Command, Outcome, synchronise
+from shared.service.context import Context
 from tests.fakes.clock import FakeClock
 from tests.fakes.memory_source import MemorySource
 from tests.fakes.world import SIGNER, TRUST
+from tests.service.stepping_programs import POLL_SECONDS, Hands, in_order
+from tests.service.stepping_words import PAUSE, Ask, Ended, Failure, Moment, Pause
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
-    from shared.model import CommitSha, Status
+    from shared.model import CommitSha
     from shared.ports import StoredName, Together
-    from tests.fakes.memory_source import Files, MemoryRepository
+    from shared.service.sync import Outcome
+    from tests.fakes.memory_source import MemoryRepository
+    from tests.service.stepping_words import Answer, Others
 
-T = TypeVar("T")
-POLL_SECONDS = 300.0
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What a push does: drop so many commits (that makes it a forced one), then commit these files, None deletes one."""
-
-    files: tuple[tuple[str, bytes | None], ...] = ()
-    dropped: int = 0
-
-
-def change(*parts: Files, delete: Sequence[str] = (), dropped: int = 0) -> Change:
-    files: dict[str, bytes | None] = {path: data for part in parts for path, data in part.items()}
-    return Change(files=(*files.items(), *((path, None) for path in delete)), dropped=dropped)
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """One operation: `get`, `put` or `delete` of an object, `head` of the source, or a `push` into it."""
-
-    verb: str
-    name: str = ""
-    data: bytes = b""
-    generation: int = 0
-    change: Change | None = None
-
-    @property
-    def is_write(self) -> bool:
-        return self.verb in {"put", "delete"}
-
-    @property
-    def is_immutable(self) -> bool:
-        """Whether nobody can tell from the answer when the operation was done: content under its own digest."""
-        return self.name.startswith("objects/")
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """The answer that is an error."""
-
-    error: type[SkillSyncError]
-    code: str
-
-
-Answer = StoredObject | int | str | Push | Failure | None
-"""A stored object, a generation, a commit, what a push announces, an error, or nothing."""
-
-
-class Pause:
-    """What a responder says instead of an answer: somebody else may go first."""
-
-
-PAUSE = Pause()
 MAX_ASKS = 1000
-
-
-class Others(Protocol):
-    """Who answers a process."""
-
-    def at_once(self, what: Ask) -> Answer | Pause:
-        """Answer what nobody else can notice; `PAUSE` for everything else."""
-        ...
-
-    def undisturbed(self, what: Ask) -> Answer:
-        """Answer anything, as if nobody else did anything meanwhile and nothing went wrong."""
-        ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ended:
-    """How a process ended: killed, by an error, or with an `Outcome`, whose parts the others are, if it had one."""
-
-    killed: bool = False
-    error: type[SkillSyncError] | None = None
-    code: str = ""
-    status: Status | None = None
-    deployment: DeploymentId | None = None
-    commit: CommitSha | None = None
-    published: tuple[tuple[SkillId, str], ...] = ()
-    removed: tuple[SkillId, ...] = ()
-
-    def __str__(self) -> str:
-        if self.killed:
-            return "killed"
-        if self.error is not None:
-            return f"raised {self.error.__name__} {self.code}"
-        if self.deployment is None:
-            return "done"
-        return f"answered {self.status.value if self.status else 'unchanged'} {self.deployment}"
-
-
-KILLED = Ended(killed=True)
-
-
-class Moment:
-    """Where a process stands: `seen` behind `past` is all that it observed; `asks` is what it wants next.
-
-    `rested`: it slept before asking, so that letting others go first is no preemption. Moments are compared by identity:
-    the same observations are the same moment.
-    """
-
-    __slots__ = ("asks", "ended", "past", "rested", "seen", "then")
-
-    def __init__(self, past: Moment | None, seen: Answer) -> None:
-        self.past = past
-        self.seen = seen
-        self.asks: Ask | None = None
-        self.ended: Ended | None = None
-        self.rested = False
-        self.then: dict[Answer, Moment] = {}
-
-    def after(self, seen: Answer) -> Moment:
-        return self.then.setdefault(seen, Moment(self, seen))
-
-
-class Hands:
-    """What a program works with: a context of its own, and the push that its webhook announces."""
-
-    def __init__(self, context: Context, ask: Callable[[Ask], Answer]) -> None:
-        self.context = context
-        self._ask = ask
-
-    def push(self, what: Change) -> Push:
-        announced = self._ask(Ask("push", change=what))
-        assert isinstance(announced, Push)
-        return announced
-
-    def sync(self, command: Command, seconds: float) -> Outcome:
-        return synchronise(self.context, command, Deadline(self.context.clock, seconds))
-
-
-def webhook(what: Change) -> Callable[[Hands], Outcome]:
-    """Push, then the sync of the webhook that announces it."""
-    return lambda hands: hands.sync(Command(trigger=Trigger.WEBHOOK, push=hands.push(what)), 8.0)
-
-
-def only(what: Change) -> Callable[[Hands], Outcome | None]:
-    """Push, and nobody hears of it."""
-
-    def program(hands: Hands) -> None:
-        hands.push(what)
-
-    return program
-
-
-def poll(hands: Hands) -> Outcome:
-    return hands.sync(Command(trigger=Trigger.POLLING), POLL_SECONDS)
-
-
-def release(*ids: str) -> Callable[[Hands], Outcome]:
-    command = Command(trigger=Trigger.MANUAL, release=tuple(SkillId(key) for key in ids))
-    return lambda hands: hands.sync(command, 25.0)
-
-
-def rollback(to: str) -> Callable[[Hands], Outcome]:
-    return lambda hands: roll_back(hands.context, DeploymentId(to), Deadline(hands.context.clock, 25.0))
-
-
-def in_order(calls: Sequence[Callable[[], T]]) -> list[T]:
-    """All calls, whatever becomes of one of them, as threads would: the first call's error is raised at the end."""
-    results: list[T] = []
-    errors: list[SkillSyncError] = []
-    for call in calls:
-        try:
-            results.append(call())
-        except SkillSyncError as error:
-            errors.append(error)
-    if errors:
-        raise errors[0]
-    return results
-
-
-def in_reverse(calls: Sequence[Callable[[], T]]) -> list[T]:
-    """As `in_order`, but the last call's effects come first, which threads may do as well."""
-    return in_order(calls[::-1])[::-1]
+"""No process asks so often, unless it never ends."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,14 +18,15 @@ from shared.core.verify import UnverifiedPointer, floor_of, read_pointer, verify
 from shared.errors import DeadlineError, SkillSyncError, UnavailableError
 from shared.model import Action, Digest, Kind, Manifest, Pointer, Reason, SkillId, TreeId
 from tests.fakes.world import TRUST
-from tests.service.stepping import Ended
+from tests.service.stepping_words import Ended
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from shared.model import CommitSha, DeploymentId, LiveSkill
     from tests.service.stepping import Process
-    from tests.service.stepping_world import State, World
+    from tests.service.stepping_state import State
+    from tests.service.stepping_world import World
 
 Content = tuple[tuple[tuple[SkillId, TreeId], ...], tuple[tuple[SkillId, TreeId | None, Reason], ...]]
 """Live skills with their trees, and withheld ones with tree and reason."""
@@ -159,6 +160,11 @@ class Rules:
 
     def _check_answer(self, state: State, name: str, ended: Ended) -> None:
         pointers = [pointer_of(envelope) for envelope in state.log]
+        newest = pointers[-1]
+        if newest.token.startswith(f"{name}#") and newest.issued_at == newest.deployed_at and not ended.killed:
+            # Only who finds that others have written since may be unsure.
+            claims = ended.deployment == newest.deployment and ended.status is not None
+            assert claims, f"{name} {ended}, yet {newest.deployment} is its own and live"
         if ended.error is not None:
             moved = any(pointer.token.startswith(f"{name}#") for pointer in pointers)
             assert self._may_end_with(ended.error, ended.code, moved=moved), f"{name} {ended}, moved={moved}"

@@ -14,20 +14,23 @@ from shared.core.summary import parse_summary
 from shared.errors import UnverifiedError
 from shared.model import Push
 from shared.ports import StoredObject
-from tests.service.stepping import Failure, Moment, Wiring, poll
+from tests.service.stepping import Wiring
+from tests.service.stepping_programs import poll
 from tests.service.stepping_rules import Rules, pointer_of
-from tests.service.stepping_world import How, Limits, State, choices, is_preemption
+from tests.service.stepping_state import SOUND, How, Limits, State, choices, is_preemption
+from tests.service.stepping_words import Failure, Moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.service.stepping import Answer, Ask, Process
+    from tests.service.stepping import Process
     from tests.service.stepping_rules import Content
-    from tests.service.stepping_world import Step, World
+    from tests.service.stepping_state import Step
+    from tests.service.stepping_words import Answer, Ask
+    from tests.service.stepping_world import World
 
 LATER_SECONDS = 300.0
 """When the last poll comes: one polling interval after the clocks of most processes."""
-SOUND = Limits()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,10 +1,9 @@
-"""What processes share, as one immutable value, and what an operation, a fault or a kill makes of it."""
+"""How one state follows from another: what an operation, a fault or a kill makes of what processes share."""
 
 from __future__ import annotations
 
 from bisect import bisect
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from shared.core.names import CURRENT
@@ -13,90 +12,22 @@ from shared.model import CommitSha
 from shared.ports import StoredObject
 from tests.fakes.memory_source import MemoryRepository
 from tests.fakes.world import a_push
-from tests.service.stepping import KILLED, PAUSE, Ask, Ended, Failure, Moment, Process, Wiring
+from tests.service.stepping import Process, Wiring
+from tests.service.stepping_state import SOUND, How, Limits, State, Step, spent
+from tests.service.stepping_words import KILLED, PAUSE, Ask, Ended, Failure, Moment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from shared.model import Push
     from shared.service.sync import Outcome
-    from tests.service.stepping import Answer, Change, Hands, Pause
+    from tests.service.stepping_programs import Hands
+    from tests.service.stepping_words import Answer, Change, Pause
 
 MISMATCH = Failure(ConflictError, "GENERATION_MISMATCH")
 NO_ANSWER = Failure(UnavailableError, "STORE_UNAVAILABLE")
 NO_SOURCE = Failure(UnavailableError, "SOURCE_UNAVAILABLE")
 NOTHING = CommitSha("0" * 40)
-
-
-class How(StrEnum):
-    """What becomes of an operation.
-
-    `STALE`: the source serves a former head. `LOST`: a write happens, its answer is lost. `ECHOED`: the same, and the client
-    tried again by itself, so that what comes back is a conflict with its own write. `REFUSED`: nothing happens but an error.
-    `KILLED`: the process dies before it.
-    """
-
-    PLAIN = ""
-    STALE = "stale"
-    LOST = "lost answer"
-    ECHOED = "lost answer, conflict with itself"
-    REFUSED = "no answer"
-    KILLED = "killed before"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """What may still go wrong: stale heads, faulty operations, kills."""
-
-    stale: int = 0
-    faults: int = 0
-    kills: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class State:
-    """Everything that matters from here on; equal states have equal futures.
-
-    Args:
-        store: Mutable and create-only objects: name, content, generation (how often it was written). Sorted.
-        objects: Names of the immutable objects that exist.
-        heads: Every branch head so far, the current one last.
-        log: Every value that `current.json` ever had.
-        slots: Where each process stands, or how it ended.
-        limits: What may still go wrong.
-        last: The process that went last, -1 for none yet; None where preemptions are not counted.
-    """
-
-    store: tuple[tuple[str, bytes, int], ...] = ()
-    objects: frozenset[str] = frozenset()
-    heads: tuple[CommitSha, ...] = ()
-    log: tuple[bytes, ...] = ()
-    slots: tuple[Moment | Ended, ...] = ()
-    limits: Limits = Limits()
-    last: int | None = None
-
-    def find(self, name: str) -> bytes | None:
-        return next((data for key, data, _ in self.store if key == name), None)
-
-    def names(self, prefix: str) -> list[str]:
-        return [name for name, _, _ in self.store if name.startswith(prefix)]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """One line of a trace.
-
-    `existing` names the immutable objects as they were right after the operation, `wrote` those that were written behind it,
-    before the process asked for something that others can see.
-    """
-
-    process: str
-    what: Ask
-    how: How
-    answer: Answer
-    existing: frozenset[str]
-    wrote: tuple[str, ...]
-    ended: Ended | None
 
 
 class World:
@@ -121,7 +52,7 @@ class World:
 
     def alone(self, state: State, process: Process) -> Iterator[tuple[State, Step]]:
         """Run one process from its begin to its end, with nobody else and nothing going wrong; yields every step."""
-        state = self.begin(state, (process,), Limits())
+        state = self.begin(state, (process,), SOUND)
         while isinstance(state.slots[0], Moment):
             state, step = self.take(state, (process,), 0, How.PLAIN, None)
             yield state, step
@@ -141,7 +72,7 @@ class World:
         moment, process = state.slots[index], processes[index]
         assert isinstance(moment, Moment)
         assert moment.asks is not None
-        draft = _Draft(self, state, spent=how)
+        draft = _Draft(self, state, how)
         answer: Answer = None
         if how is not How.KILLED:
             answer = served if how is How.STALE else draft.answer(moment.asks, how)
@@ -151,7 +82,7 @@ class World:
             settled = process.settle(moment.after(answer), draft)
             after = settled if settled.ended is None else settled.ended
         last = None if state.last is None else index
-        following = draft.frozen(index, after, last=last, limits=_spent(state.limits, how))
+        following = draft.frozen(index, after, last=last, limits=spent(state.limits, how))
         step = Step(
             process=process.name,
             what=moment.asks,
@@ -186,49 +117,6 @@ class World:
         return self.repository.commit(files, parent=base)
 
 
-def choices(state: State) -> Iterator[tuple[int, How, CommitSha | None]]:
-    """List everything that may happen next."""
-    alive = [(index, slot) for index, slot in enumerate(state.slots) if isinstance(slot, Moment)]
-    # Between the writes of immutable objects a process can fail or die, but nobody could notice a switch there.
-    amid = [(index, slot) for index, slot in alive if slot.asks is not None and slot.asks.is_immutable]
-    for index, slot in amid or alive:
-        assert slot.asks is not None
-        yield from ((index, how, served) for how, served in _ways(state, slot.asks))
-
-
-def is_preemption(state: State, index: int) -> bool:
-    """Whether letting this process go takes the turn from one that could go on and did not sleep."""
-    if state.last in {None, -1, index}:
-        return False
-    last = state.slots[state.last]
-    return isinstance(last, Moment) and not last.rested
-
-
-def _ways(state: State, what: Ask) -> Iterator[tuple[How, CommitSha | None]]:
-    limits = state.limits
-    yield How.PLAIN, None
-    if what.verb == "head" and limits.stale:
-        yield from ((How.STALE, head) for head in sorted(set(state.heads) - {state.heads[-1]}))
-    if limits.kills and what.is_write:
-        yield How.KILLED, None
-    if limits.faults and what.verb != "push":
-        yield How.REFUSED, None
-        if what.is_write:
-            yield How.LOST, None
-            yield How.ECHOED, None
-
-
-def _spent(limits: Limits, how: How) -> Limits:
-    match how:
-        case How.STALE:
-            return replace(limits, stale=limits.stale - 1)
-        case How.LOST | How.ECHOED | How.REFUSED:
-            return replace(limits, faults=limits.faults - 1)
-        case How.KILLED:
-            return replace(limits, kills=limits.kills - 1)
-    return limits
-
-
 def _name(line: tuple[str, bytes, int]) -> str:
     return line[0]
 
@@ -236,14 +124,14 @@ def _name(line: tuple[str, bytes, int]) -> str:
 class _Draft:
     """A state in the making."""
 
-    def __init__(self, world: World, state: State, spent: How = How.PLAIN) -> None:
+    def __init__(self, world: World, state: State, how: How = How.PLAIN) -> None:
         self._world = world
         self._state = state
         self._store = state.store
         self.objects = state.objects
         self._heads = state.heads
         self._log = state.log
-        limits = _spent(state.limits, spent)
+        limits = spent(state.limits, how)
         self._stops = ("put", "get") if limits.faults else ("put",) if limits.kills else ()
         self._ahead: _Draft | None = None
         self.written: list[str] = []
@@ -271,7 +159,7 @@ class _Draft:
     def undisturbed(self, what: Ask) -> Answer:
         """Answer from a copy that nobody else sees."""
         if self._ahead is None:
-            self._ahead = _Draft(self._world, self.frozen(0, KILLED, last=None, limits=Limits()))
+            self._ahead = _Draft(self._world, self.frozen(0, KILLED, last=None, limits=SOUND))
         return self._ahead.answer(what, How.PLAIN)
 
     def answer(self, what: Ask, how: How) -> Answer:

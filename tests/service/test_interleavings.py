@@ -6,9 +6,9 @@ The real use cases run over every schedule that their operations on shared state
 - Faults: one faulty operation a run, of any kind and anywhere, in every interleaving; for two webhooks with at most two
   preemptions.
 - Kills: one process dies before any one of its writes, in every interleaving. Two dead and a fault: without preemptions.
-- Lag: up to three stale heads a run, which is what a sync waits out; for two webhooks with at most one preemption, and one
-  stale head in every interleaving. What a longer lag does is shown too. Lag and forced pushes are not searched together: a
-  head from before a forced push cannot be told from another forced push.
+- Lag: up to three stale heads a run, which is what a sync waits out; with a rollback up to two; for two webhooks three with
+  at most one preemption, and one in every interleaving. What a longer lag does is shown too. Lag and forced pushes are not
+  searched together: a head from before a forced push cannot be told from another forced push.
 - Reads and writes of immutable objects let nobody else go first; they fail and die like all others.
 - Clocks stand still but for a process's own sleeping; independent calls of one process take effect in order or in reverse.
 
@@ -22,23 +22,32 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from shared.core.names import CURRENT
-from shared.errors import ConflictError
 from shared.model import DeploymentId
 from shared.service.context import random_token
 from tests.fakes.world import bad_skill, skill
-from tests.service.stepping import Wiring, change, in_order, in_reverse, only, poll, release, rollback, webhook
+from tests.service.stepping import Wiring
+from tests.service.stepping_broken import (
+    Blind,
+    Careless,
+    PointerFirst,
+    Trusting,
+    WithoutEvents,
+    WithoutRecords,
+    reads_the_head_first,
+    with_store,
+)
+from tests.service.stepping_programs import change, in_order, in_reverse, only, poll, release, rollback, webhook
 from tests.service.stepping_search import LATER_SECONDS, Scenario, ViolationError, explore
-from tests.service.stepping_world import Limits, World
+from tests.service.stepping_state import SOUND, Limits
+from tests.service.stepping_world import World
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from shared.model import CommitSha
-    from shared.ports import Source, Store, StoredName, StoredObject, Together
+    from shared.ports import Together
     from shared.service.context import Context
     from shared.service.sync import Outcome
-    from tests.service.stepping import Hands
+    from tests.service.stepping_programs import Hands
     from tests.service.stepping_search import Report
 
     Program = Callable[[Hands], Outcome | None]
@@ -148,7 +157,7 @@ def search(record_property: Callable[[str, object], None]) -> Callable[..., Repo
 def test_every_interleaving_of_two_keeps_the_rules(
     search: Callable[..., Report], name: str, together: Together
 ) -> None:
-    search(scenario(name, Limits(), together), least=100)
+    search(scenario(name, SOUND, together), least=100)
 
 
 @pytest.mark.parametrize(
@@ -157,7 +166,7 @@ def test_every_interleaving_of_two_keeps_the_rules(
 def test_three_at_once_keep_the_rules_under_few_preemptions(
     search: Callable[..., Report], name: str, preemptions: int, least: int
 ) -> None:
-    search(scenario(name, Limits(), preemptions=preemptions), least=least)
+    search(scenario(name, SOUND, preemptions=preemptions), least=least)
 
 
 @pytest.mark.parametrize(
@@ -212,129 +221,6 @@ def test_two_kills_and_one_faulty_operation_without_preemptions_break_no_rule(
 # The search can fail: each rule is broken by a sync that is wrong in one thing, and the search finds the schedule.
 
 
-class _Wrapped:
-    """A store that a test makes wrong in one thing."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-
-    def get(self, name: str) -> StoredObject | None:
-        return self._store.get(name)
-
-    def put(self, name: str, data: bytes, *, if_generation: int) -> int:
-        return self._store.put(name, data, if_generation=if_generation)
-
-    def delete(self, name: str, *, if_generation: int) -> None:
-        self._store.delete(name, if_generation=if_generation)
-
-    def list(self, prefix: str, *, after: str = "", limit: int = 1000) -> list[StoredName]:
-        return self._store.list(prefix, after=after, limit=limit)
-
-
-class _HeadFirst(_Wrapped):
-    """Reads the head just before the pointer, and serves that for the rest of the attempt."""
-
-    def __init__(self, store: Store, source: Source) -> None:
-        super().__init__(store)
-        self.source = source
-        self.read: CommitSha | None = None
-
-    def get(self, name: str) -> StoredObject | None:
-        if name == CURRENT:
-            self.read = self.source.head(None)
-        return super().get(name)
-
-
-class _EarlyHead:
-    """The source of a sync that has read the head already."""
-
-    def __init__(self, first: _HeadFirst) -> None:
-        self._first = first
-        self.listing = first.source.listing
-        self.blobs = first.source.blobs
-        self.compare = first.source.compare
-
-    def head(self, known: CommitSha | None) -> CommitSha:
-        return self._first.read or self._first.source.head(known)
-
-
-def _reads_the_head_first(context: Context) -> Context:
-    store = _HeadFirst(context.store, context.source)
-    return replace(context, store=store, source=_EarlyHead(store))
-
-
-class _Blind(_Wrapped):
-    """Replaces whatever is there."""
-
-    def put(self, name: str, data: bytes, *, if_generation: int) -> int:
-        del if_generation
-        there = self._store.get(name)
-        return self._store.put(name, data, if_generation=0 if there is None else there.generation)
-
-
-class _Trusting(_Wrapped):
-    """Takes every conflict over the pointer for its own success."""
-
-    def put(self, name: str, data: bytes, *, if_generation: int) -> int:
-        try:
-            return super().put(name, data, if_generation=if_generation)
-        except ConflictError:
-            if name == CURRENT:
-                return if_generation + 1
-            raise
-
-
-class _PointerFirst(_Wrapped):
-    """Writes archives and manifests only when the pointer has moved."""
-
-    def __init__(self, store: Store) -> None:
-        super().__init__(store)
-        self._kept: dict[str, bytes] = {}
-
-    def put(self, name: str, data: bytes, *, if_generation: int) -> int:
-        if name.startswith("objects/"):
-            self._kept[name] = data
-            return 1
-        generation = super().put(name, data, if_generation=if_generation)
-        for each, content in self._kept.items() if name == CURRENT else ():
-            super().put(each, content, if_generation=0)
-        return generation
-
-
-class _WithoutRecords(_Wrapped):
-    """Writes no records."""
-
-    def put(self, name: str, data: bytes, *, if_generation: int) -> int:
-        if name.startswith("deployments/"):
-            return 1
-        return super().put(name, data, if_generation=if_generation)
-
-
-class _Careless(_Wrapped):
-    """Writes the records of its own deployments only."""
-
-    def __init__(self, store: Store) -> None:
-        super().__init__(store)
-        self._moved = False
-
-    def put(self, name: str, data: bytes, *, if_generation: int) -> int:
-        if name.startswith("deployments/") and not self._moved:
-            return 1
-        self._moved = self._moved or name == CURRENT
-        return super().put(name, data, if_generation=if_generation)
-
-
-class _WithoutEvents(_Wrapped):
-    """Writes no events."""
-
-    def put(self, name: str, data: bytes, *, if_generation: int) -> int:
-        return 1 if name.startswith("events/") else super().put(name, data, if_generation=if_generation)
-
-
-def _with(store: Callable[[Store], Store]) -> Callable[[Context], Context]:
-    return lambda context: replace(context, store=store(context.store))
-
-
 def broken(name: str, limits: Limits, wiring: Wiring) -> Scenario:
     """A situation in which every process is wired in the same wrong way."""
     sound = scenario(name, limits)
@@ -348,13 +234,13 @@ def broken(name: str, limits: Limits, wiring: Wiring) -> Scenario:
 @pytest.mark.parametrize(
     ("name", "limits", "wrong", "rule"),
     [
-        ("two webhooks", Limits(), _reads_the_head_first, "the pointer went back to commit 2"),
-        ("two webhooks", Limits(), _with(_Blind), "another 1-2 replaced it"),
-        ("webhook and rollback", Limits(), _with(_Blind), "another 1-3 replaced it"),
-        ("two webhooks", Limits(), _with(_Trusting), "holds a pointer that never was live"),
-        ("webhook and poll", Limits(), _with(_PointerFirst), "1-2 is visible without its manifest"),
-        ("two webhooks", Limits(), _with(_WithoutRecords), "the pointer moved on, 1-2 has no record"),
-        ("webhook and poll", Limits(), _with(_WithoutEvents), "events {}, expected"),
+        ("two webhooks", SOUND, reads_the_head_first, "the pointer went back to commit 2"),
+        ("two webhooks", SOUND, with_store(Blind), "another 1-2 replaced it"),
+        ("webhook and rollback", SOUND, with_store(Blind), "another 1-3 replaced it"),
+        ("two webhooks", SOUND, with_store(Trusting), "holds a pointer that never was live"),
+        ("webhook and poll", SOUND, with_store(PointerFirst), "1-2 is visible without its manifest"),
+        ("two webhooks", SOUND, with_store(WithoutRecords), "the pointer moved on, 1-2 has no record"),
+        ("webhook and poll", SOUND, with_store(WithoutEvents), "events {}, expected"),
     ],
 )
 def test_the_search_finds_what_a_broken_sync_does(
@@ -371,7 +257,7 @@ def test_the_search_finds_what_a_broken_sync_does(
 def test_the_search_finds_a_kill_that_nobody_makes_good() -> None:
     # Record and summary are written side by side: the line may be there without the record, which a poll then writes.
     searched = scenario("webhook and poll", Limits(kills=1), in_reverse)
-    wiring = Wiring(clock_seconds=LATER_SECONDS, disguise=_with(_Careless))
+    wiring = Wiring(clock_seconds=LATER_SECONDS, disguise=with_store(Careless))
     with pytest.raises(ViolationError, match=r"1-2 has no record\n(.*\n)*.*killed before put deployments/1-2.json"):
         explore(replace(searched, last=searched.world.process("last poll", poll, wiring)))
 
@@ -403,4 +289,4 @@ def test_a_head_that_lags_for_longer_than_a_sync_waits_moves_it_back() -> None:
 def test_the_search_refuses_a_process_that_is_no_function_of_what_it_sees() -> None:
     wiring = Wiring(disguise=lambda context: replace(context, token=random_token))
     with pytest.raises(ViolationError, match="not a function of what it saw"):
-        explore(broken("webhook and poll", Limits(), wiring))
+        explore(broken("webhook and poll", SOUND, wiring))
