@@ -110,7 +110,7 @@ class Rules:
     def _check_complete(self, state: State, existing: frozenset[str]) -> None:
         pointer = pointer_of(state.log[-1])
         for commit in state.heads:
-            self._skills_at(commit)
+            self._skills_at(commit)  # a version that is kept or returns may be of any of them
         needed = [pointer.manifest.sha256]
         assert object_name(needed[0]) in existing, f"{pointer.deployment} is visible without its manifest"
         needed += [skill.archive for skill in self._manifest(pointer.manifest.sha256).skills.values()]
