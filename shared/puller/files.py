@@ -108,6 +108,14 @@ class Root:
         except (FileNotFoundError, NotADirectoryError):
             return None
 
+    def names(self, folder: str = "") -> list[str]:
+        """List what stands directly in a folder; nothing when there is no such folder."""
+        try:
+            with self.open(folder) as fd:
+                return sorted(os.listdir(fd))  # noqa: PTH208 - a Path has no descriptor
+        except FileNotFoundError:
+            return []
+
     def create(self, path: str, data: Iterable[bytes], mode: int) -> None:
         """Write a new file, whole and on the disk before this returns; it must not exist.
 
@@ -135,6 +143,21 @@ class Root:
         """Make the names in a folder survive a loss of power."""
         with self.open(folder) as fd:
             self._calls.sync(fd)
+
+    def sync_all(self, path: str) -> None:
+        """Make a file, or a folder with everything below, survive a loss of power."""
+        found = self.stat(path)
+        if found is not None and stat.S_ISDIR(found.st_mode):
+            for name in self.names(path):
+                self.sync_all(f"{path}/{name}")
+            self.sync(path)
+        elif found is not None and stat.S_ISREG(found.st_mode):
+            with self.parent(path) as (folder, name):
+                fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+            try:
+                self._calls.sync(fd)
+            finally:
+                os.close(fd)
 
     def move(self, path: str, to: Root, target: str) -> None:
         """Rename a file or folder, here or into another root on the same filesystem: the one atomic step there is.

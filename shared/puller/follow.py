@@ -5,48 +5,49 @@ Whatever goes wrong, what is installed stays and is served on; the next look tri
 
 from __future__ import annotations
 
-import base64
+import errno
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from shared import log
-from shared.core.manifest import parse_manifest
+from shared.core.manifest import MAX_MANIFEST_BYTES, parse_manifest
 from shared.core.names import timestamp
 from shared.core.verify import UnverifiedPointer, etag_of, floor_of, read_pointer, verify_pointer
-from shared.errors import DeniedError, InputError, NotFoundError, SkillSyncError, UnavailableError, UnverifiedError
+from shared.errors import (
+    DeadlineError,
+    DeniedError,
+    InputError,
+    NotFoundError,
+    SkillSyncError,
+    UnavailableError,
+    UnverifiedError,
+)
 from shared.model import DeploymentId
+from shared.puller.report import Reporter, Result, Word
 from shared.puller.state import load_state, save_state
 
 if TYPE_CHECKING:
-    from shared.model import Manifest, Pointer, Trust
+    from shared.model import Floor, Manifest, Pointer, Trust
     from shared.ports import Clock
     from shared.puller.client import ReleaseClient
     from shared.puller.install import Installer, Volume
     from shared.puller.state import State
 
-HEARTBEAT_SECONDS = 60.0
 LONGEST_PAUSE_SECONDS = 30.0
-
-
-class Result(StrEnum):
-    """How one look ended."""
-
-    CURRENT = "current"
-    INSTALLED = "installed"
-    REFUSED = "refused"
-    FAILED = "failed"
-    UNREACHABLE = "unreachable"
+LONGEST_PAUSE_UNASKED_SECONDS = 10.0
+"""While the release function does not answer and does not say when to come again."""
+_DOUBLINGS = 6
+_BUNDLE_CODES = frozenset({"bundle_mismatch", "bundle_rejected"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Word:
-    """What is to be reported: the outcome and its reasons. Two equal words are reported once."""
+class _Ending:
+    """How a look ended, and how much patience the next one needs."""
 
-    outcome: Result
-    deployment: DeploymentId | None = None
-    reasons: tuple[str, ...] = ()
-    displaced: tuple[str, ...] = ()
+    word: Word
+    detail: str = ""
+    costly: bool = False
+    retry_after_seconds: float = 0.0
 
 
 class Follower:
@@ -66,67 +67,107 @@ class Follower:
         self._installer = installer
         self._trust = trust
         self._clock = clock
-        self._state = load_state(volume.own, clock.now())
+        self._reporter = Reporter(client, clock)
+        line = (trust.channel, trust.repo, trust.ref)
+        state = load_state(volume.own, clock.now())
+        # A volume that is pinned to another line of deployments begins anew there: the old floor says nothing about it.
+        former = state if state.line in ((), line) else replace(state, floor=None, envelope=b"")
+        self._state = replace(former, line=line)
         # Not remembered over a restart: the first look always compares the disk with the manifest.
         self._etag: str | None = None
-        self._said: _Word | None = None
-        self._said_at = float("-inf")
         self._failures = 0
+        self._retry_after = 0.0
+        self._unreachable = ""
 
     def look(self) -> Result:
         """Look at the pointer once, follow it if it may be followed, and report what is news."""
-        try:
-            result, word = self._follow()
-        except (UnverifiedError, InputError) as error:
-            self._log("Refused what is offered; what is installed stays", error.code, error.message, Result.REFUSED)
-            result, word = Result.REFUSED, _Word(outcome=Result.REFUSED, reasons=(error.code,))
-        except OSError as error:
-            code = f"OS_{error.errno}"
-            self._log("The volume refused; the next look goes on", code, str(error), Result.FAILED)
-            result, word = Result.FAILED, _Word(outcome=Result.FAILED, reasons=(code,))
-        except (UnavailableError, DeniedError, NotFoundError) as error:
-            return self._nothing_new(error)
-        self._failures = self._failures + 1 if result is Result.FAILED else 0
-        self._report(word)
-        return result
+        ending = self._ending()
+        self._failures = self._failures + 1 if ending.costly else 0
+        self._retry_after = ending.retry_after_seconds
+        word = ending.word
+        if word.outcome is Result.UNREACHABLE:
+            self._log_unreachable(word.reasons[0], ending.detail)
+            return word.outcome
+        self._unreachable = ""
+        if word.reasons and self._reporter.is_new_trouble(word):
+            message = _MESSAGES[word.outcome]
+            log.warning(message, code=word.reasons[0], detail=ending.detail)
+        self._reporter.note(word, self._state)
+        return word.outcome
 
     def pause_seconds(self, interval: float) -> float:
-        """Return how long to wait before the next look: longer and longer while the volume refuses."""
-        return min(max(interval, 1.0) * 2**self._failures, LONGEST_PAUSE_SECONDS) if self._failures else interval
+        """Return how long to wait before the next look: longer and longer while one fails, and as long as was asked for."""
+        if not self._failures:
+            return interval
+        grown = max(interval, 1.0) * float(1 << min(self._failures, _DOUBLINGS))
+        longest = LONGEST_PAUSE_UNASKED_SECONDS if self._unreachable else LONGEST_PAUSE_SECONDS
+        return max(interval, min(max(min(grown, longest), self._retry_after), LONGEST_PAUSE_SECONDS))
 
-    def _follow(self) -> tuple[Result, _Word]:
-        envelope = self._client.current(self._etag)
-        if envelope is None:
-            return Result.CURRENT, self._standing()
+    def _ending(self) -> _Ending:
+        try:
+            return _Ending(word=self._follow())
+        except (UnverifiedError, InputError) as error:
+            word = Word(outcome=Result.REFUSED, reasons=(error.code,))
+            # Another look at a pointer costs nothing; a bundle is fetched anew each time.
+            return _Ending(word=word, detail=error.message, costly=error.code in _BUNDLE_CODES)
+        except OSError as error:
+            reasons = (f"OS_{error.errno}",)
+            name = errno.errorcode.get(error.errno or 0, "")
+            word = Word(outcome=Result.FAILED, reasons=reasons)
+            return _Ending(word=word, detail=f"{name} {error}", costly=True)
+        except DeadlineError as error:
+            return _Ending(word=Word(outcome=Result.FAILED, reasons=(error.code,)), detail=error.message)
+        except NotFoundError as error:
+            return self._nothing_there(error)
+        except (UnavailableError, DeniedError) as error:
+            word = Word(outcome=Result.UNREACHABLE, reasons=(error.code,))
+            wait = error.retry_after_seconds if isinstance(error, UnavailableError) else 0.0
+            return _Ending(word=word, detail=error.message, costly=True, retry_after_seconds=wait)
+
+    def _nothing_there(self, error: SkillSyncError) -> _Ending:
+        if error.code == "NO_DEPLOYMENT" and self._state.floor is None:
+            return _Ending(word=Word(outcome=Result.CURRENT))
+        if error.code == "NO_DEPLOYMENT":
+            # There was a deployment once: the store was emptied or rewound, which the functions should hear.
+            return _Ending(word=Word(outcome=Result.REFUSED, reasons=(error.code,)), detail=error.message)
+        word = Word(outcome=Result.FAILED, reasons=(error.code,))
+        return _Ending(word=word, detail=error.message, costly=True)
+
+    def _follow(self) -> Word:
+        answer = self._client.current(self._etag)
+        # "Not modified" is no proof of freshness: the pointer that is known is judged again, and may have expired.
+        envelope = self._state.envelope if answer is None else answer
         pointer = self._verified(envelope)
-        if self._is_older_refresh(pointer):
-            return Result.CURRENT, self._standing()
+        if answer is None or self._is_older_refresh(pointer):
+            return Word(outcome=Result.CURRENT)
         manifest = self._manifest(pointer)
         # The floor is on the disk before the first file changes: a volume never forgets what it was brought to.
         if self._state.floor != floor_of(pointer):
             self._remember(replace(self._state, floor=floor_of(pointer), envelope=envelope))
-        return self._install(pointer, manifest, envelope)
-
-    def _install(self, pointer: Pointer, manifest: Manifest, envelope: bytes) -> tuple[Result, _Word]:
-        done = self._installer.install(self._state, manifest, pointer.deployment)
-        known = self._state.deployment == pointer.deployment
-        self._state = done.state
-        if not known or done.changed:
-            at = timestamp(self._clock.now())
-            digest = pointer.manifest.sha256
-            self._remember(replace(self._state, deployment=pointer.deployment, manifest=digest, installed_at=at))
-            log.info(
-                "Installed deployment", deployment=pointer.deployment, steps=done.changed, skills=len(manifest.skills)
-            )
+        word = self._install(pointer, manifest)
         self._etag = etag_of(envelope)
-        if known and not done.changed:
-            return Result.CURRENT, self._standing()
-        return Result.INSTALLED, _Word(
-            outcome=Result.INSTALLED, deployment=pointer.deployment, displaced=done.displaced
+        return word
+
+    def _install(self, pointer: Pointer, manifest: Manifest) -> Word:
+        known = self._state.deployment == pointer.deployment
+        done = self._installer.install(self._state, manifest, pointer.deployment, self._remember)
+        if known and not done.changed and self._state.installing is None:
+            self._state = done.state
+            return Word(outcome=Result.CURRENT)
+        at, displaced = timestamp(self._clock.now()), done.displaced
+        news = replace(done.state, deployment=pointer.deployment, manifest=pointer.manifest.sha256, installed_at=at)
+        self._remember(replace(news, displaced=displaced))
+        log.info(
+            "Installed deployment",
+            deployment=pointer.deployment,
+            commit=pointer.commit,
+            steps=done.changed,
+            skills=len(manifest.skills),
+            displaced=displaced,
         )
+        return Word(outcome=Result.INSTALLED)
 
     def _remember(self, state: State) -> None:
-        # First on the disk: what is only in memory would be taken for done by the next look.
         save_state(self._volume.own, state)
         self._state = state
 
@@ -138,10 +179,15 @@ class Follower:
         except UnverifiedError as error:
             if error.code != "history_unproven" or floor is None:
                 raise
+            return verify_pointer(given, self._trust, floor, now, proven=self._proven(floor, error))
+
+    def _proven(self, floor: Floor, unproven: UnverifiedError) -> Pointer:
         # Away for longer than the pointer's history: the record of what was accepted here must still be theirs.
-        record = self._client.record(DeploymentId(f"{floor.epoch}-{floor.seq}"))
-        proven = read_pointer(UnverifiedPointer(record), self._trust)
-        return verify_pointer(given, self._trust, floor, now, proven=proven)
+        try:
+            record = self._client.record(DeploymentId(f"{floor.epoch}-{floor.seq}"))
+        except NotFoundError:
+            raise unproven from None
+        return read_pointer(UnverifiedPointer(record), self._trust)
 
     def _is_older_refresh(self, pointer: Pointer) -> bool:
         floor = self._state.floor
@@ -149,51 +195,25 @@ class Follower:
         return same and floor is not None and pointer.issued_at < floor.issued_at
 
     def _manifest(self, pointer: Pointer) -> Manifest:
-        manifest = parse_manifest(self._client.bundle_object(pointer.manifest.sha256, pointer.manifest.size))
+        reference = pointer.manifest
+        if not 0 < reference.size <= MAX_MANIFEST_BYTES:
+            raise UnverifiedError("bundle_rejected", f"a manifest has at most {MAX_MANIFEST_BYTES} bytes")
+        try:
+            manifest = parse_manifest(self._client.bundle_object(reference.sha256, reference.size))
+        except InputError as error:
+            raise UnverifiedError("bundle_rejected", error.message) from None
         ours, theirs = (self._trust.channel, self._trust.repo), (manifest.channel, manifest.repo)
         if ours != theirs:
             raise UnverifiedError("bundle_rejected", f"the manifest is of {theirs}, expected {ours}")
         return manifest
 
-    def _standing(self) -> _Word:
-        return _Word(outcome=Result.CURRENT, deployment=self._state.deployment)
+    def _log_unreachable(self, code: str, detail: str) -> None:
+        if code != self._unreachable:
+            log.warning("The release function gave nothing; what is installed stays", code=code, detail=detail)
+        self._unreachable = code
 
-    def _nothing_new(self, error: SkillSyncError) -> Result:
-        if isinstance(error, NotFoundError) and error.code == "NO_DEPLOYMENT":
-            self._report(self._standing())
-            return Result.CURRENT
-        self._log("The release function gave nothing; what is installed stays", error.code, error.message, None)
-        return Result.UNREACHABLE
 
-    def _log(self, message: str, code: str, detail: str, outcome: Result | None) -> None:
-        said = self._said
-        if outcome is None or said is None or (said.outcome, said.reasons) != (outcome, (code,)):
-            log.warning(message, code=code, detail=detail)
-
-    def _report(self, word: _Word) -> None:
-        now = self._clock.monotonic()
-        # After an install the ordinary "current" is no news; it is said again as the heartbeat.
-        installed = replace(word, outcome=Result.INSTALLED)
-        heard = self._said is not None and self._said in {word, replace(installed, displaced=self._said.displaced)}
-        if heard and now - self._said_at < HEARTBEAT_SECONDS:
-            return
-        try:
-            self._client.report(self._document(word))
-        except SkillSyncError as error:
-            log.warning("The report was not taken", code=error.code)
-            if not isinstance(error, InputError):
-                return
-        self._said, self._said_at = word, now
-
-    def _document(self, word: _Word) -> dict[str, object]:
-        state = self._state
-        return {
-            "outcome": word.outcome.value,
-            "deployment": state.deployment,
-            "manifest": state.manifest,
-            "installed_at": state.installed_at,
-            "at": timestamp(self._clock.now()),
-            "reasons": list(word.reasons),
-            "displaced": list(word.displaced),
-            "floor": base64.b64encode(state.envelope).decode() if state.envelope else None,
-        }
+_MESSAGES = {
+    Result.REFUSED: "Refused what is offered; what is installed stays",
+    Result.FAILED: "The install did not end; the next look goes on",
+}

@@ -2,39 +2,50 @@
 
 from __future__ import annotations
 
-import shutil
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from shared import log
-from shared.core.archive import unpack
 from shared.core.names import parse_timestamp, timestamp
-from shared.errors import InputError, UnverifiedError
-from shared.puller.files import FOLDER_MODE, Root
-from shared.puller.layout import ancestors, wanted_files
+from shared.errors import ConfigError, DeadlineError, UnavailableError
+from shared.puller.backup import Backup
+from shared.puller.files import Root
+from shared.puller.layout import RELOAD, wanted_files
 from shared.puller.look import look
-from shared.puller.plan import AddFolder, Delete, Displace, Put, RemoveFolder, Touch, plan_install
-from shared.puller.state import State, save_state
+from shared.puller.plan import (
+    Add,
+    Delete,
+    Displace,
+    Keep,
+    Prune,
+    Remove,
+    Replace,
+    Situation,
+    Touch,
+    displaced_by,
+    make_plan,
+    to_stage,
+)
+from shared.puller.stage import STAGING, Stage
+from shared.puller.state import known_contents
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping
     from pathlib import Path
 
-    from shared.model import DeploymentId, LiveSkill, Manifest, SkillFile, SkillId
+    from shared.model import BlobId, DeploymentId, Manifest
     from shared.ports import Clock
     from shared.puller.client import ReleaseClient
     from shared.puller.files import Calls
     from shared.puller.layout import Wanted
-    from shared.puller.plan import Plan, Step
+    from shared.puller.look import Seen
+    from shared.puller.plan import Step
+    from shared.puller.state import State
 
-READD_AFTER = timedelta(seconds=2)
+REST = timedelta(seconds=2)
 """The gateway's watcher loses a folder that comes back sooner under the same name."""
-MAX_DOWNLOADS = 8
-_STAGING = "staging"
-_TRASH = "trash"
-_REMEMBER_REMOVALS = timedelta(minutes=1)
+_ROUNDS = 5
+_OWN_MODE = 0o700
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,28 +54,41 @@ class Volume:
 
     skills: Root
     own: Root
-    backup: Path
+    backup: Root
 
 
 def open_volume(skills_dir: Path, backup_dir: Path, calls: Calls) -> Volume:
     """Make the folders where they are missing.
 
     Args:
-        skills_dir: What the gateway watches; never replaced once it exists.
-        backup_dir: Where foreign files go.
+        skills_dir: What the gateway watches; never replaced once it exists. A link to it is resolved.
+        backup_dir: Where foreign files go; made when it is needed.
         calls: What changes the disk.
+
+    Raises:
+        ConfigError: `CONFIG_INVALID`: the folders lie so that nothing could be renamed, or backups would be loaded.
     """
-    own = skills_dir.parent / ".skill-sync"
-    for path, mode in ((skills_dir, FOLDER_MODE), (own, 0o700)):
-        if not path.is_dir():
-            path.mkdir(parents=True)
-            path.chmod(mode)
-    return Volume(skills=Root(skills_dir, calls), own=Root(own, calls), backup=backup_dir)
+    skills_dir, backup_dir = skills_dir.resolve(), backup_dir.resolve()
+    if backup_dir.is_relative_to(skills_dir):
+        raise ConfigError("CONFIG_INVALID", "BACKUP_DIR: expected a folder outside of SKILLS_DIR")
+    path = skills_dir.parent / ".skill-sync"
+    path.mkdir(mode=_OWN_MODE, parents=True, exist_ok=True)
+    own = Root(path, calls)
+    if not skills_dir.is_dir():
+        # Made beside and renamed in, so that it never stands there with the narrow mode that a umask gives it.
+        own.make_folders(skills_dir.name)
+        own.move(skills_dir.name, Root(skills_dir.parent, calls), skills_dir.name)
+    if skills_dir.stat().st_dev != path.stat().st_dev:
+        raise ConfigError("CONFIG_INVALID", "SKILLS_DIR: expected a folder of a volume, not the volume's own root")
+    return Volume(skills=Root(skills_dir, calls), own=own, backup=Root(backup_dir, calls))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Installed:
-    """What an install did. `changed` counts steps; `displaced` lists foreign paths that were moved to the backup."""
+    """What an install did, for the caller to remember in one write with the deployment that it was.
+
+    `changed` counts steps; `displaced` lists the foreign paths that were put aside for this deployment.
+    """
 
     state: State
     changed: int
@@ -77,147 +101,161 @@ class Installer:
     Args:
         volume: The folders.
         client: Where archives come from.
-        clock: For the pause before a name comes back.
+        clock: For the rest that a removed name needs.
         layouts: `tree`, `flat` or both.
+        stopping: Whether the process was asked to end: no further step then begins.
     """
 
-    def __init__(self, volume: Volume, client: ReleaseClient, clock: Clock, layouts: Collection[str]) -> None:
+    def __init__(
+        self,
+        volume: Volume,
+        client: ReleaseClient,
+        clock: Clock,
+        layouts: Collection[str],
+        stopping: Callable[[], bool] = bool,
+    ) -> None:
         self._volume = volume
-        self._client = client
         self._clock = clock
         self._layouts = layouts
+        self._stopping = stopping
+        self._stage = Stage(volume.skills, volume.own, client, stopping)
 
-    def install(self, state: State, manifest: Manifest, deployment: DeploymentId) -> Installed:
+    def install(
+        self, state: State, manifest: Manifest, deployment: DeploymentId, remember: Callable[[State], None]
+    ) -> Installed:
         """Install a verified manifest; what stands on the disk already is left alone.
 
         Args:
             state: What is remembered; its `installing` names what a crash may have left.
             manifest: What shall be live.
             deployment: Names the backup of foreign files.
+            remember: Puts a new state on the disk; whatever is raised later, the caller goes on from it.
 
         Raises:
             UnverifiedError: `bundle_mismatch` or `bundle_rejected`, before anything live changed.
             UnavailableError: an archive could not be fetched; nothing live changed.
+            DeadlineError: `STOPPED`, between two steps; the next start completes what is half done.
             OSError: the disk refused; the next try completes what is half done.
         """
         wanted = wanted_files(manifest, self._layouts)
-        ours = {**state.installed, **state.installing}
-        seen = look(self._volume.skills, {*ours, *wanted})
-        plan = plan_install(seen, ours, wanted)
-        installed = {path: want.blob for path, want in wanted.items()}
-        if not plan.steps and state.installed == installed and not state.installing:
-            return Installed(state=state, changed=0, displaced=())
-        self._clear_leftovers()
-        self._stage(plan, wanted, manifest)
-        # From here to the last line a crash leaves a mixture of files, all of which `installed` or `installing` names; what
-        # an install that was cut short before this one may have left is among them.
-        installing = {**state.installing, **installed}
-        state = replace(state, installing=installing, removed_at=self._removals(state, plan))
-        save_state(self._volume.own, state)
-        displaced = tuple(path for path in (self._take(step, state, deployment) for step in plan.steps) if path)
-        state = replace(state, installed=installed, installing={})
-        save_state(self._volume.own, state)
-        self._clear_leftovers()
-        return Installed(state=state, changed=len(plan.steps), displaced=displaced)
+        self._backup(state, deployment).settle()  # what had left the skills folder when an install was interrupted
+        state = self._after_interruption(state)
+        seen, steps = self._prepare(state, wanted, manifest)
+        if not steps and state.installed == _contents(wanted):
+            known = state.deployment == deployment
+            return Installed(state=state, changed=0, displaced=state.displaced if known else ())
+        # From here until the caller remembers the end, a crash leaves a mixture of files, each of which `installed` or
+        # `installing` names.
+        state = self._begun(state, wanted, seen, steps, deployment)
+        remember(state)
+        removed_at = self._carry_out(steps, state, self._backup(state, deployment))
+        state = replace(state, installed=_contents(wanted), installing=None, removed_at=self._recent(removed_at))
+        self._stage.clear()
+        return Installed(state=state, changed=len(steps), displaced=state.displaced)
 
-    def _clear_leftovers(self) -> None:
-        for name in (_STAGING, _TRASH):
-            self._volume.own.clear(name)
+    def _backup(self, state: State, deployment: DeploymentId) -> Backup:
+        volume = self._volume
+        known = known_contents(state)
+        return Backup(skills=volume.skills, own=volume.own, root=volume.backup, deployment=deployment, known=known)
 
-    def _stage(self, plan: Plan, wanted: Mapping[str, Wanted], manifest: Manifest) -> None:
-        self._volume.own.make_folders(_STAGING)
-        self._volume.own.make_folders(_TRASH)
-        needed: dict[SkillId, list[str]] = {}
-        for path in sorted(plan.staged):
-            needed.setdefault(wanted[path].skill, []).append(path)
-        with ThreadPoolExecutor(max_workers=MAX_DOWNLOADS) as pool:
-            jobs = [
-                pool.submit(self._stage_skill, manifest.skills[key], {path: wanted[path] for path in paths})
-                for key, paths in needed.items()
-            ]
-        for job in jobs:
-            job.result()
+    def _after_interruption(self, state: State) -> State:
+        if state.installing is None:
+            return state
+        # When exactly a name went is not known any more: it rests from now on.
+        return replace(state, removed_at=dict.fromkeys(state.removed_at, timestamp(self._clock.now())))
 
-    def _stage_skill(self, skill: LiveSkill, wanted: Mapping[str, Wanted]) -> None:
-        files = verified_files(skill, self._client.bundle_object(skill.archive, skill.archive_size))
-        for path, want in wanted.items():
-            staged = f"{_STAGING}/{path}"
-            self._volume.own.make_folders(staged.rpartition("/")[0])
-            self._volume.own.create(staged, [files[want.source].data], want.mode)
-        # A folder that is renamed in must not lose its names in a power cut.
-        for folder in {folder for path in wanted for folder in ancestors(f"{_STAGING}/{path}")}:
-            self._volume.own.sync(folder)
+    def _prepare(
+        self, state: State, wanted: Mapping[str, Wanted], manifest: Manifest
+    ) -> tuple[dict[str, Seen], tuple[Step, ...]]:
+        """Stage what is missing, then look again: what is decided on is what stands there now, not before a download."""
+        known, staged = known_contents(state), set[str]()
+        self._stage.clear()
+        for _ in range(_ROUNDS):
+            seen = look(self._volume.skills, {*known, *wanted, RELOAD})
+            resting = {name for name in state.removed_at if self._rest(state.removed_at, name)}
+            unfinished = state.installing is not None
+            steps = make_plan(Situation(wanted=wanted, known=known, seen=seen, resting=resting, unfinished=unfinished))
+            missing = to_stage(steps, wanted) - staged
+            if not missing:
+                return seen, steps
+            self._stage.fill(manifest, wanted, missing, seen)
+            staged |= missing
+        raise UnavailableError("VOLUME_BUSY", "the skills folder kept changing while the install was prepared")
 
-    def _removals(self, state: State, plan: Plan) -> dict[str, str]:
-        # Written before it happens: after a crash the pause is kept too.
-        now = self._clock.now()
-        recent = {name: at for name, at in state.removed_at.items() if now - parse_timestamp(at) < _REMEMBER_REMOVALS}
-        leaving = [step.name for step in plan.steps if isinstance(step, RemoveFolder)]
-        leaving += [step.path for step in plan.steps if isinstance(step, Displace) and "/" not in step.path]
-        return {**recent, **dict.fromkeys(leaving, timestamp(now))}
+    def _begun(
+        self,
+        state: State,
+        wanted: Mapping[str, Wanted],
+        seen: Mapping[str, Seen],
+        steps: Collection[Step],
+        deployment: DeploymentId,
+    ) -> State:
+        # One content each is enough from here on: the one that stands there, where it is one of ours.
+        installed = {**(state.installing or {}), **state.installed}
+        for path, contents in known_contents(state).items():
+            found = seen.get(path)
+            if found is not None and found.blob is not None and found.blob in contents:
+                installed[path] = found.blob
+        continued = state.installing is not None or state.deployment == deployment
+        displaced = (*(state.displaced if continued else ()), *displaced_by(steps))
+        # Written before it happens: after a crash the name rests too.
+        leaving = [step.path for step in steps if isinstance(step, Remove | Displace) and "/" not in step.path]
+        return replace(
+            state,
+            installed=installed,
+            installing=_contents(wanted),
+            removed_at={**state.removed_at, **dict.fromkeys(leaving, timestamp(self._clock.now()))},
+            displaced=tuple(dict.fromkeys(displaced)),
+        )
 
-    def _take(self, step: Step, state: State, deployment: DeploymentId) -> str | None:
-        skills, own = self._volume.skills, self._volume.own
+    def _carry_out(self, steps: Collection[Step], state: State, backup: Backup) -> dict[str, str]:
+        removed_at = dict(state.removed_at)
+        for step in steps:
+            left = self._rest(removed_at, step.path) if isinstance(step, Add) else 0.0
+            if left:
+                self._clock.sleep(left)
+            if self._stopping():
+                raise DeadlineError("STOPPED", "the puller was asked to end between two steps")
+            self._take(step, backup)
+            if isinstance(step, Remove | Displace) and "/" not in step.path:
+                removed_at[step.path] = timestamp(self._clock.now())
+        return removed_at
+
+    def _take(self, step: Step, backup: Backup) -> None:
+        skills = self._volume.skills
         match step:
-            case Displace(path=path):
-                self._displace(path, deployment)
-                return path
-            case AddFolder(name=name):
-                self._wait_for(name, state)
-                own.move(f"{_STAGING}/{name}", skills, name)
-            case Put(path=path):
-                skills.make_folders(path.rpartition("/")[0])
-                own.move(f"{_STAGING}/{path}", skills, path)
+            case Add(path=path) | Replace(path=path):
+                self._volume.own.move(f"{STAGING}/{path}", skills, path)
+            case Keep(path=path):
+                backup.keep(path)
+            case Displace(path=path) | Remove(path=path):
+                backup.take(path)
             case Delete(path=path):
                 skills.delete(path)
-                self._delete_empty_folders(path)
-            case RemoveFolder(name=name):
-                skills.move(name, own, f"{_TRASH}/{name}")
+            case Prune(path=path):
+                self._prune(path)
             case Touch(path=path):
                 skills.touch(path)
-        return None
 
-    def _displace(self, path: str, deployment: DeploymentId) -> None:
-        target = self._volume.backup / deployment / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        free = target
-        number = 1
-        while free.is_symlink() or free.exists():
-            number += 1
-            free = target.with_name(f"{target.name}.{number}")
-        log.warning("A foreign file stood in a skill's way", path=path, kept=str(free))
-        # The backup may lie on another filesystem; a link is moved as a link.
-        shutil.move(self._volume.skills.path / path, free)
+    def _prune(self, folder: str) -> None:
+        try:
+            self._volume.skills.delete_folder(folder)
+        except OSError:
+            if not self._volume.skills.names(folder):
+                raise
+            # Somebody has put something into it since it was looked at: it stays.
 
-    def _wait_for(self, name: str, state: State) -> None:
-        removed = state.removed_at.get(name)
-        if removed is not None:
-            left = parse_timestamp(removed) + READD_AFTER - self._clock.now()
-            self._clock.sleep(min(max(left, timedelta(0)), READD_AFTER).total_seconds())
+    def _rest(self, removed_at: Mapping[str, str], name: str) -> float:
+        """Return for how many seconds a name may not come back yet."""
+        if name not in removed_at:
+            return 0.0
+        left = parse_timestamp(removed_at[name]) + REST - self._clock.now()
+        # Never longer than the rest itself, whatever became of the clock meanwhile.
+        return min(max(left, timedelta(0)), REST).total_seconds()
 
-    def _delete_empty_folders(self, path: str) -> None:
-        for folder in sorted(ancestors(path), key=len, reverse=True):
-            try:
-                self._volume.skills.delete_folder(folder)
-            except OSError:
-                return  # something is still in it
+    def _recent(self, removed_at: Mapping[str, str]) -> dict[str, str]:
+        return {name: at for name, at in removed_at.items() if self._rest(removed_at, name)}
 
 
-def verified_files(skill: LiveSkill, archive: bytes) -> dict[str, SkillFile]:
-    """Unpack an archive and prove that it holds exactly the files that the manifest names.
-
-    Args:
-        skill: The manifest's entry.
-        archive: The bytes, already compared with the entry's digest.
-
-    Raises:
-        UnverifiedError: `bundle_rejected`.
-    """
-    try:
-        files = unpack(archive)
-    except InputError as error:
-        raise UnverifiedError("bundle_rejected", f"{skill.id}: {error.message}") from None
-    found = {(file.path, 0o755 if file.executable else 0o644, file.blob, len(file.data)) for file in files}
-    if found != {(file.path, file.mode, file.blob, file.size) for file in skill.files}:
-        raise UnverifiedError("bundle_rejected", f"{skill.id}: the archive holds other files than the manifest names")
-    return {file.path: file for file in files}
+def _contents(wanted: Mapping[str, Wanted]) -> dict[str, BlobId]:
+    return {path: want.blob for path, want in wanted.items()}

@@ -104,8 +104,10 @@ def _blob(folder: int, name: str) -> BlobId:
     # Git's hash begins with the size. A file that grows meanwhile gets a hash that no file has: it is then foreign.
     fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
     try:
-        sha1 = hashlib.sha1(b"blob %d\0" % os.fstat(fd).st_size, usedforsecurity=False)
-        while chunk := os.read(fd, CHUNK_BYTES):
+        left = os.fstat(fd).st_size
+        sha1 = hashlib.sha1(b"blob %d\0" % left, usedforsecurity=False)
+        while left >= 0 and (chunk := os.read(fd, CHUNK_BYTES)):
+            left -= len(chunk)
             sha1.update(chunk)
     finally:
         os.close(fd)

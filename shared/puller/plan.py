@@ -1,207 +1,266 @@
-"""From what stands on the disk to what shall stand there: an ordered list of steps, pure. `install` carries them out.
+"""The order in which a volume comes to hold a manifest, as a list of steps. Pure; carrying them out is `install`'s business.
 
-The order is what a watching gateway needs (seen with chokidar 5): a skill is **added** by renaming a complete folder in,
-**updated** inside its own folder (resources first, then SKILL.md, then stale files go), **removed** by renaming the
-folder out.
+The gateway decides the order. It loads a skill again when its SKILL.md is renamed over or its folder comes or goes, it has
+no last good version to fall back to, and it loses sight of a folder that is swapped. Hence:
+
+  add      a complete folder is renamed in
+  update   the folder stays; resources first, then SKILL.md, then what is stale
+  remove   the folder is renamed out; where foreign files stay in it, SKILL.md goes first, then our other files
+  re-add   last of all, because a name that was just removed has to rest for a while
+  .reload  touched at the very end
+
+Only files whose content we wrote are ever deleted. What stands in the way otherwise is displaced, that is, moved to the
+backup folder; what is only overwritten is copied there first.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from shared.core.discover import SKILL_FILE
 from shared.puller.layout import RELOAD, ancestors, top
 from shared.puller.look import Thing
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
+    from shared.model import BlobId
     from shared.puller.layout import Wanted
     from shared.puller.look import Seen
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
+class Add:
+    """Rename a staged folder to where nothing stands; directly below the skills folder not before the name has rested."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Replace:
+    """Rename a staged file to where a file stands, or nothing."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """Copy a foreign file to the backup folder; the next `Replace` overwrites it."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
 class Displace:
-    """Move something foreign that stands on one of our paths to the backup folder."""
+    """Move something foreign to the backup folder."""
 
     path: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AddFolder:
-    """Rename a complete, staged folder into the skills folder; `files` are its paths there."""
-
-    name: str
-    files: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Put:
-    """Rename a staged file over its path, making the folders above it."""
+@dataclass(frozen=True, slots=True)
+class Remove:
+    """Rename a skill's folder, which holds only our files, out of the skills folder."""
 
     path: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Delete:
-    """Remove one of our files, and then the folders above it that are empty, but for the skill's own."""
+    """Delete a file of ours."""
 
     path: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RemoveFolder:
-    """Rename a skill's folder out of the skills folder; nothing foreign is in it."""
+@dataclass(frozen=True, slots=True)
+class Prune:
+    """Remove a folder that our files have left empty."""
 
-    name: str
+    path: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Touch:
-    """Touch the reload mark: always the last step."""
+    """Set a file's time to now."""
 
-    path: str = RELOAD
+    path: str
 
 
-T = TypeVar("T")
-Step = Displace | AddFolder | Put | Delete | RemoveFolder | Touch
+Step = Add | Replace | Keep | Displace | Remove | Delete | Prune | Touch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """The steps, and which wanted files must be staged for them. `steps` is empty when everything stands as it shall."""
-
-    steps: tuple[Step, ...]
-    staged: frozenset[str]
-
-
-def plan_install(seen: Mapping[str, Seen], ours: Collection[str], wanted: Mapping[str, Wanted]) -> Plan:
-    """Plan an install.
+class Situation:
+    """What a plan is made from.
 
     Args:
-        seen: What stands on the disk, as `look` tells for `ours` and `wanted`.
-        ours: Paths whose files we installed, or may have when a crash came in between.
-        wanted: What shall stand there.
-    """
-    seen_by, ours_by, wanted_by = _by_name(seen), _by_name(dict.fromkeys(ours)), _by_name(wanted)
-    steps: list[Step] = []
-    for name in sorted(ours_by.keys() | wanted_by.keys()):
-        steps += _Name(name, seen_by.get(name, {}), ours_by.get(name, {}), wanted_by.get(name, {})).steps()
-    staged = {step.path for step in steps if isinstance(step, Put)}
-    staged.update(path for step in steps if isinstance(step, AddFolder) for path in step.files)
-    return Plan(steps=(*steps, Touch()) if steps else (), staged=frozenset(staged))
-
-
-def _by_name(paths: Mapping[str, T]) -> dict[str, dict[str, T]]:
-    # Once for all names: to look through every path for every skill would take a second for a thousand skills.
-    found: dict[str, dict[str, T]] = {}
-    for path, value in paths.items():
-        found.setdefault(top(path), {})[path] = value
-    return found
-
-
-class _Name:
-    """The steps for one name directly below the skills folder: a skill's folder, or a flat file.
-
-    Args:
-        name: The name; every path in the others begins with it.
-        seen: What stands there.
-        ours: The paths that are ours.
-        wanted: What shall stand there.
+        wanted: What shall stand on the volume.
+        known: What we wrote, or were about to write: path to the ids of the contents.
+        seen: What stands there now, from a look at all paths of both, and at `.reload`.
+        resting: Names directly below the skills folder that were removed a moment ago.
+        unfinished: Whether an earlier install was interrupted, so that its end is still to be announced.
     """
 
-    def __init__(
-        self, name: str, seen: Mapping[str, Seen], ours: Collection[str], wanted: Mapping[str, Wanted]
-    ) -> None:
-        self._name = name
-        self._seen = seen
-        self._ours = set(ours)
-        self._wanted = wanted
+    wanted: Mapping[str, Wanted]
+    known: Mapping[str, frozenset[BlobId]]
+    seen: Mapping[str, Seen]
+    resting: Collection[str] = ()
+    unfinished: bool = False
 
-    def steps(self) -> Iterator[Step]:
-        if not self._wanted:
-            yield from self._removal()
-        elif self._name in self._wanted or self._is_folder():
-            yield from self._update()
+
+def make_plan(situation: Situation) -> tuple[Step, ...]:
+    """List the steps in order; no step at all when everything is as it shall be."""
+    clearing: list[Step] = []
+    updates: list[Step] = []
+    adds: list[Step] = []
+    late: list[Step] = []
+    for part in _parts(situation):
+        if not part.wanted:
+            clearing += part.remove()
+        elif part.is_file or part.thing() is Thing.FOLDER:
+            updates += part.update()
+        elif part.thing() is None:
+            (late if part.name in situation.resting else adds).append(Add(part.name))
         else:
-            if self._name in self._seen:
-                yield Displace(path=self._name)
-            yield AddFolder(name=self._name, files=tuple(sorted(self._wanted)))
+            clearing.append(Displace(part.name))
+            late.append(Add(part.name))
+    steps = [*clearing, *updates, *adds, *late]
+    return (*steps, *_announce(situation.seen.get(RELOAD))) if steps or situation.unfinished else ()
 
-    def _is_folder(self) -> bool:
-        found = self._seen.get(self._name)
-        return found is not None and found.thing is Thing.FOLDER
 
-    def _update(self) -> Iterator[Step]:
-        stale = self._stale()
-        # Where a file becomes a folder, or a folder a file, what is in the way goes first; all else that is stale goes last.
-        blocking = {path for path in stale if self._is_in_the_way(path)}
-        for path in sorted(blocking):
-            yield Delete(path=path)
-        displaced = set(self._foreign_in_the_way(blocking))
-        for path in sorted(displaced):
-            yield Displace(path=path)
-        changed = [path for path in self._wanted if not self._stands(path)]
-        # SKILL.md last: the gateway reads the folder again at its change, and must then find everything else in place.
-        for path in sorted(changed, key=lambda path: (path == f"{self._name}/{SKILL_FILE}", path)):
-            yield Put(path=path)
-        for path in sorted(stale - blocking):
-            if not any(folder in displaced for folder in ancestors(path)):
-                yield Delete(path=path)
+def to_stage(steps: Iterable[Step], wanted: Collection[str]) -> set[str]:
+    """Return the wanted paths whose files the steps take from the staging folder."""
+    files = {step.path for step in steps if isinstance(step, Replace)}
+    folders = {step.path for step in steps if isinstance(step, Add)}
+    return files | {path for path in wanted if folders.intersection(ancestors(path))}
 
-    def _removal(self) -> Iterator[Step]:
-        present = self._stale()
-        if not present:
-            return
-        files = {path for path, what in self._seen.items() if what.thing is not Thing.FOLDER}
-        leading = {folder for path in self._ours for folder in ancestors(path)}
-        folders = {path for path, what in self._seen.items() if what.thing is Thing.FOLDER}
-        if self._is_folder() and files == present and folders <= leading:
-            yield RemoveFolder(name=self._name)
-            return
-        for path in sorted(present, key=lambda path: (path != f"{self._name}/{SKILL_FILE}", path)):
-            yield Delete(path=path)
 
-    def _is_in_the_way(self, path: str) -> bool:
-        leads = any(path in ancestors(want) for want in self._wanted)
-        return leads or any(folder in self._wanted and self._is_ours_alone(folder) for folder in ancestors(path))
+def displaced_by(steps: Iterable[Step]) -> list[str]:
+    """Return the paths of foreign things that the steps put aside."""
+    return [step.path for step in steps if isinstance(step, Displace | Keep)]
 
-    def _is_ours_alone(self, folder: str) -> bool:
-        inside = {path: what for path, what in self._seen.items() if path.startswith(f"{folder}/")}
-        leading = {step for path in self._ours for step in ancestors(path)}
-        return all(
-            path in leading if what.thing is Thing.FOLDER else path in self._ours for path, what in inside.items()
+
+def _announce(reload: Seen | None) -> list[Step]:
+    blocked = reload is not None and reload.thing is not Thing.FILE
+    return [Displace(RELOAD), Touch(RELOAD)] if blocked else [Touch(RELOAD)]
+
+
+def _parts(situation: Situation) -> list[_Part]:
+    parts: dict[str, _Part] = {}
+    for path in sorted({*situation.wanted, *situation.known}):
+        parts.setdefault(top(path), _Part(top(path)))
+    for path, want in situation.wanted.items():
+        parts[top(path)].wanted[path] = want
+    for path, blobs in situation.known.items():
+        parts[top(path)].known[path] = blobs
+    for path, seen in situation.seen.items():
+        if top(path) in parts:
+            parts[top(path)].seen[path] = seen
+    return list(parts.values())
+
+
+class _Part:
+    """One name directly below the skills folder: a skill's folder, or its file in layout `flat`."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.wanted: dict[str, Wanted] = {}
+        self.known: dict[str, frozenset[BlobId]] = {}
+        self.seen: dict[str, Seen] = {}
+
+    @property
+    def is_file(self) -> bool:
+        return self.name in self.wanted
+
+    def thing(self, path: str | None = None) -> Thing | None:
+        found = self.seen.get(self.name if path is None else path)
+        return None if found is None else found.thing
+
+    def update(self) -> list[Step]:
+        """Bring a folder that stays, or a flat file, to what is wanted."""
+        clearing: dict[str, list[Step]] = {}
+        puts: dict[Step, None] = {}
+        for path in sorted(self.wanted, key=lambda path: (self._is_skill_file(path), path)):
+            blocker, step = self._put(path)
+            if blocker is not None:
+                clearing.setdefault(blocker, self._clear(blocker))
+            if step is not None:
+                if blocker is None and path in self.seen and not self._is_ours(path) and not self._is_wanted(path):
+                    puts[Keep(path)] = None
+                puts[step] = None
+        ways_out = [step for steps in clearing.values() for step in steps]
+        return [*ways_out, *puts, *self._leave({step.path for step in ways_out})]
+
+    def remove(self) -> list[Step]:
+        """Take everything of ours away."""
+        if self.thing() is not Thing.FOLDER or self.name in self.known:
+            return self._leave(set())
+        leaving = self._leave(set())
+        if self._remaining(self.name, {step.path for step in leaving}):
+            return sorted(leaving, key=lambda step: not self._is_skill_file(step.path))
+        return [*(step for step in leaving if isinstance(step, Displace)), Remove(self.name)]
+
+    def _put(self, path: str) -> tuple[str | None, Step | None]:
+        """Say what stands in the way of a wanted file, and which step puts it there."""
+        for folder in ancestors(path):
+            thing = self.thing(folder)
+            if thing is not Thing.FOLDER:
+                return (None if thing is None else folder), Add(folder)
+        found = self.seen.get(path)
+        if found is None or found.thing is Thing.FILE:
+            right = found is not None and self._is_wanted(path) and found.mode == self.wanted[path].mode
+            # The gateway refuses a file with a second hard link, so such a one is replaced by one of its own.
+            return None, None if right and found is not None and found.links == 1 else Replace(path)
+        return path, Replace(path)
+
+    def _clear(self, path: str) -> list[Step]:
+        """Make way at a path: what is wholly ours is deleted, all else displaced."""
+        if self._is_ours(path):
+            return [Delete(path)]
+        below = [inner for inner in self.seen if inner.startswith(f"{path}/")]
+        if self.thing(path) is Thing.FOLDER and all(map(self._is_of_us, [path, *below])):
+            deepest_first = sorted([path, *below], reverse=True)
+            return [Delete(inner) if self._is_ours(inner) else Prune(inner) for inner in deepest_first]
+        return [Displace(path)]
+
+    def _leave(self, gone: set[str]) -> list[Step]:
+        """Take away the known files that are no longer wanted, then the folders that they leave empty."""
+        steps: list[Step] = []
+        for path in sorted(self.known.keys() - self.wanted.keys()):
+            if gone.intersection([path, *ancestors(path)]) or self.thing(path) is not Thing.FILE:
+                continue
+            steps.append(Delete(path) if self._is_ours(path) else Displace(path))
+        left = gone | {step.path for step in steps}
+        needed = {folder for path in self.wanted for folder in ancestors(path)}
+        for folder in sorted(self._our_folders - needed - gone - {self.name}, reverse=True):
+            if self.thing(folder) is Thing.FOLDER and not self._remaining(folder, left):
+                steps.append(Prune(folder))
+                left.add(folder)
+        return steps
+
+    def _remaining(self, folder: str, gone: Collection[str]) -> bool:
+        """Whether anything but folders of ours would remain in a folder."""
+        return any(
+            path.startswith(f"{folder}/")
+            and path not in gone
+            and not (path in self._our_folders and seen.thing is Thing.FOLDER)
+            for path, seen in self.seen.items()
         )
 
-    def _foreign_in_the_way(self, gone: Collection[str]) -> Iterator[str]:
-        emptied = {folder for path in gone for folder in ancestors(path)}
-        for path in self._wanted:
-            for step in (*ancestors(path), path):
-                found = self._seen.get(step)
-                if found is None or step in gone or (step == path and step in emptied):
-                    break
-                if not self._fits(step, path, found):
-                    yield step
-                    break
+    @cached_property
+    def _our_folders(self) -> frozenset[str]:
+        return frozenset(folder for path in self.known for folder in ancestors(path))
 
-    def _fits(self, step: str, path: str, found: Seen) -> bool:
-        if step != path:
-            return found.thing is Thing.FOLDER
-        return found.thing is Thing.FILE and (path in self._ours or found.blob == self._wanted[path].blob)
+    def _is_ours(self, path: str) -> bool:
+        found = self.seen.get(path)
+        return found is not None and found.blob is not None and found.blob in self.known.get(path, ())
 
-    def _stands(self, path: str) -> bool:
-        found, want = self._seen.get(path), self._wanted[path]
-        # The gateway refuses a file with a second hard link, so such a one is written anew.
-        return (
-            found is not None
-            and found.thing is Thing.FILE
-            and (found.blob, found.mode, found.links) == (want.blob, want.mode, 1)
-        )
+    def _is_of_us(self, path: str) -> bool:
+        return self._is_ours(path) or (self.thing(path) is Thing.FOLDER and path in self._our_folders)
 
-    def _stale(self) -> set[str]:
-        return {
-            path
-            for path in self._ours - self._wanted.keys()
-            if path in self._seen and self._seen[path].thing is Thing.FILE
-        }
+    def _is_wanted(self, path: str) -> bool:
+        return self.seen[path].blob == self.wanted[path].blob
+
+    def _is_skill_file(self, path: str) -> bool:
+        return path == f"{self.name}/{SKILL_FILE}"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from shared import log
 from shared.core.canonical import canonical_bytes, member, parse_object
-from shared.core.names import timestamp
+from shared.core.names import parse_timestamp, timestamp
 from shared.errors import InputError
 from shared.model import BlobId, DeploymentId, Digest, Floor
 from shared.puller.layout import is_layout_path
@@ -33,16 +33,34 @@ Owned = dict[str, BlobId]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    """What is remembered. `removed_at` maps names below the skills folder to when we took them away."""
+    """What is remembered.
 
+    Args:
+        line: Channel, repository and ref that the floor belongs to.
+        installing: None while no install is under way.
+        removed_at: Names directly below the skills folder, and when we took them away.
+        displaced: Foreign paths that were put aside for `deployment`, or for the one being installed.
+    """
+
+    line: tuple[str, ...] = ()
     floor: Floor | None = None
     envelope: bytes = field(default=b"", repr=False)
     deployment: DeploymentId | None = None
     manifest: Digest | None = None
     installed_at: str | None = None
     installed: Owned = field(default_factory=dict)
-    installing: Owned = field(default_factory=dict)
+    installing: Owned | None = None
     removed_at: dict[str, str] = field(default_factory=dict)
+    displaced: tuple[str, ...] = ()
+
+
+def known_contents(state: State) -> dict[str, frozenset[BlobId]]:
+    """Return every path that is or may be ours, with the contents that would prove it: what else stands there is foreign."""
+    installing = state.installing or {}
+    return {
+        path: frozenset(owned[path] for owned in (state.installed, installing) if path in owned)
+        for path in {**state.installed, **installing}
+    }
 
 
 def load_state(root: Root, now: datetime) -> State:
@@ -56,7 +74,8 @@ def load_state(root: Root, now: datetime) -> State:
         return State()
     try:
         return _parse(b"".join(root.chunks(STATE)))
-    except (InputError, ValueError, OSError) as error:
+    except (InputError, ValueError) as error:
+        # A disk that cannot be read is another matter: its error goes up, and nothing is forgotten.
         aside = f"state.damaged-{timestamp(now).replace(':', '')}.json"
         log.error("The state cannot be read and is kept aside", kept=aside, kind=type(error).__name__)
         root.move(STATE, root, aside)
@@ -75,6 +94,7 @@ def _bytes(state: State) -> bytes:
     return canonical_bytes(
         {
             "schema": SCHEMA,
+            "line": list(state.line),
             "floor": None
             if floor is None
             else {"epoch": floor.epoch, "seq": floor.seq, "digest": floor.digest, "issued_at": floor.issued_at},
@@ -85,6 +105,7 @@ def _bytes(state: State) -> bytes:
             "installed": state.installed,
             "installing": state.installing,
             "removed_at": state.removed_at,
+            "displaced": list(state.displaced),
         }
     )
 
@@ -103,14 +124,16 @@ def _parse(data: bytes) -> State:
     except binascii.Error:
         raise InputError("STATE_INVALID", "the envelope is not base64") from None
     return State(
+        line=_list(document, "line"),
         floor=None if floor is None else _floor(floor),
         envelope=envelope,
         deployment=None if deployment is None else DeploymentId(deployment),
         manifest=None if manifest is None else Digest(manifest),
         installed_at=installed_at,
         installed=_owned(document, "installed"),
-        installing=_owned(document, "installing"),
-        removed_at=_texts(document, "removed_at"),
+        installing=None if document.get("installing") is None else _owned(document, "installing"),
+        removed_at={name: timestamp(parse_timestamp(at)) for name, at in _texts(document, "removed_at").items()},
+        displaced=_list(document, "displaced"),
     )
 
 
@@ -132,6 +155,12 @@ def _owned(document: dict[str, object], key: str) -> Owned:
 def _texts(document: dict[str, object], key: str) -> dict[str, str]:
     value = member(document, key, dict, what="the puller's state")
     return {str(name): str(text) for name, text in value.items()}
+
+
+def _list(document: dict[str, object], key: str) -> tuple[str, ...]:
+    # Absent in what earlier pullers wrote; that is no damage.
+    value = member(document, key, list, what="the puller's state") if key in document else []
+    return tuple(str(item) for item in value)
 
 
 def _optional(document: dict[str, object], key: str) -> str | None:

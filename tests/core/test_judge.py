@@ -193,6 +193,19 @@ def test_a_name_is_published_without_the_blanks_around_it() -> None:
     assert verdict.findings == ()
 
 
+def test_a_name_may_have_two_hundred_characters() -> None:
+    assert codes(only(stating(name=f"name: {'ä' * MAX_NAME_CHARS}"))) == {"NAME_MISMATCH"}
+
+
+def test_a_finding_on_what_is_not_there_names_the_first_line() -> None:
+    nothing = only(skill_md("x: y"), terms=Terms(version=VersionPolicy.STRICT))
+    assert {found.code: found.line for found in nothing.findings} == {
+        "NAME_MISSING": 1,
+        "DESC_MISSING": 1,
+        "VERSION_INVALID": 1,
+    }
+
+
 def test_findings_on_members_name_their_line() -> None:
     verdict = only(stating(name="name: other", description="description: ''", version="version: x"))
     assert {found.code: found.line for found in verdict.findings} == {
@@ -273,9 +286,19 @@ def test_sizes_that_the_listing_does_not_tell_are_judged_by_the_content() -> Non
     assert codes(unsized({"SKILL.md": GOOD, **parts})) == {"SKILL_TOO_LARGE"}
 
 
+def test_only_resources_are_left_out_for_their_size() -> None:
+    large = GOOD + b"x" * MAX_RESOURCE_BYTES
+    skill = at_head(an_entry("SKILL.md", large, size=None))
+    verdict = verdict_on(skill, {blob_id(large): large}, terms=Terms(max_skill_file_bytes=2 * len(large)))
+    assert verdict.candidate is not None
+    assert verdict.findings == ()
+
+
 def test_a_skill_that_its_listing_condemns_costs_no_content() -> None:
     condemned = [
         at_head(an_entry("SKILL.md", size=10**9)),
+        at_head(an_entry("SKILL.md", size=Terms().max_skill_file_bytes + 1)),
+        at_head(an_entry("SKILL.md", GOOD), *(an_entry(f"f{number}", size=MAX_RESOURCE_BYTES) for number in range(9))),
         at_head(an_entry("SKILL.md", GOOD), *(an_entry(f"f{number}") for number in range(1000))),
         at_head(an_entry("SKILL.md", GOOD), an_entry("../x")),
         at_head(an_entry("SKILL.md", GOOD), key="Hello"),
@@ -406,6 +429,11 @@ def test_neither_findings_nor_verdict_show_text_of_a_resource() -> None:
     verdict = judged({"SKILL.md": GOOD, "skill.yaml": f"version: {MARKER}".encode(), "big": MARKER.encode() * 200_000})
     assert codes(verdict) == {"VERSION_CONFLICT", "RESOURCE_SKIPPED"}
     assert MARKER not in repr(verdict)
+
+
+def test_a_hint_of_the_syntax_names_a_key_only_where_a_colon_is_the_fault() -> None:
+    (found,) = only(stating("a: [b")).findings
+    assert found.hint == RULES["FM_SYNTAX"].hint
 
 
 def test_an_unquoted_colon_is_named_by_its_key() -> None:

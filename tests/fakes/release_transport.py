@@ -32,13 +32,16 @@ class ReleaseFunction:
     def client(self) -> httpx.Client:
         """An HTTP client that reaches nothing but this."""
         headers = {"Authorization": f"Bearer {KEY}"}
-        return httpx.Client(
-            base_url="http://release.test", headers=headers, transport=httpx.MockTransport(self._answer)
-        )
+        return httpx.Client(base_url="http://release.test", headers=headers, transport=self.transport())
+
+    def transport(self) -> httpx.MockTransport:
+        """What carries requests to this and nowhere else."""
+        return httpx.MockTransport(self._answer)
 
     def _answer(self, request: httpx.Request) -> httpx.Response:
         self.served.append(f"{request.method} {request.url.path}")
-        assert request.headers["Authorization"] == f"Bearer {KEY}"
+        if request.headers["Authorization"] != f"Bearer {KEY}":
+            return refusal(401, "PULLER_KEY_INVALID")
         return self.fault(request) or self._proper(request)
 
     def _proper(self, request: httpx.Request) -> httpx.Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from typing import TYPE_CHECKING
 
 from hypothesis import strategies as st
@@ -22,6 +23,13 @@ if TYPE_CHECKING:
 BOTH = ("tree", "flat")
 
 
+class Quick(Calls):
+    """Waits for no disk: what survives a loss of power cannot be tested here, and everything else is the same."""
+
+    def sync(self, fd: int) -> None:
+        del fd
+
+
 class Edge:
     """The volume side. `calls` changes the disk, so that a test can count or break what it does."""
 
@@ -32,16 +40,16 @@ class Edge:
         self.world = world or World()
         self.function = ReleaseFunction(self.world)
         self.layouts = layouts
-        self.calls = Calls()
+        self.calls: Calls = Quick()
         self.trust: Trust = TRUST
         self.restart()
 
     def restart(self) -> None:
         """Begin anew with what the volume holds."""
-        volume = open_volume(self.skills, self.backups, self.calls)
-        client = ReleaseClient(self.function.client(), self.world.clock)
-        installer = Installer(volume, client, self.world.clock, self.layouts)
-        self.follower = Follower(volume, client, installer, self.trust, self.world.clock)
+        self.volume = open_volume(self.skills, self.backups, self.calls)
+        self.client = ReleaseClient(self.function.client(), self.world.clock)
+        installer = Installer(self.volume, self.client, self.world.clock, self.layouts)
+        self.follower = Follower(self.volume, self.client, installer, self.trust, self.world.clock)
 
     def look(self) -> Result:
         return self.follower.look()
@@ -54,6 +62,17 @@ class Edge:
                 found[str(path.relative_to(self.skills))] = b"-> " + str(path.readlink()).encode()
             elif path.is_file() and path.name != ".reload":
                 found[str(path.relative_to(self.skills))] = path.read_bytes()
+        return found
+
+    def snapshot(self) -> dict[str, object]:
+        """Everything in the skills and backup folders, empty folders and the reload mark too, with modes."""
+        found: dict[str, object] = {}
+        for path in (each for root in (self.skills, self.backups) for each in root.rglob("*")):
+            name, mode = str(path.relative_to(self.folder)), stat.S_IMODE(path.lstat().st_mode)
+            if path.is_symlink():
+                found[name] = f"-> {path.readlink()}"
+            else:
+                found[name] = (mode, "folder" if path.is_dir() else path.read_bytes())
         return found
 
     def wanted(self) -> dict[str, bytes]:

@@ -11,10 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.puller.files import Calls
 from shared.puller.follow import Result
 from tests.fakes.world import World, skill
-from tests.puller.edge import Edge, skill_sets
+from tests.puller.edge import Edge, Quick, skill_sets
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +26,7 @@ class Killed(BaseException):
     """The process is gone: nothing of it runs on, not even what catches errors."""
 
 
-class Counted(Calls):
+class Counted(Quick):
     """Counts changes of the disk and ends with `fault` instead of (or right after) the chosen one."""
 
     def __init__(self, at: int, fault: Callable[[], BaseException], *, after: bool = False) -> None:
@@ -61,7 +60,10 @@ def before_and_after() -> World:
     """A world whose second deployment adds, updates, removes, and turns files and folders into each other."""
     world = World()
     world.deploy(
-        skill("kept", "Same."), skill("updated", "One.", old="1", both="1") | {"updated/x": b"f"}, skill("gone")
+        skill("kept", "Same."),
+        skill("updated", "One.", old="1", both="1") | {"updated/x": b"f"},
+        skill("gone"),
+        skill("stays"),
     )
     return world
 
@@ -71,18 +73,31 @@ def change(world: World) -> None:
     world.deploy(skill("kept", "Same."), new, skill("added") | {"added/deep/er": b"h"})
 
 
-def changes_of_a_clean_install(tmp_path: Path) -> int:
+FOREIGN = b"a person's work"
+
+
+def clean_install(tmp_path: Path) -> tuple[Edge, int]:
+    """A volume after an install that nothing disturbed, and how many changes of the disk that took."""
     edge = prepared(tmp_path / "clean")
     edge.calls = Counted(0, Killed)
     edge.restart()
     edge.look()
-    assert edge.files() == edge.wanted()
-    return edge.calls.done
+    assert edge.files() == edge.wanted() | {"stays/note": FOREIGN}
+    kept = {
+        str(path.relative_to(edge.backups)): path.read_bytes() for path in edge.backups.rglob("*") if path.is_file()
+    }
+    assert kept == dict.fromkeys(["1-2/added/deep", "1-2/added.md", "1-2/updated/both.txt"], FOREIGN)
+    return edge, edge.calls.done
 
 
 def prepared(folder: Path) -> Edge:
+    """A volume on which the next install adds, updates, removes, and meets foreign files in every way."""
     edge = Edge(folder, before_and_after())
     edge.look()
+    (edge.skills / "added").mkdir()
+    for path in ("added/deep", "added.md", "updated/both.txt", "stays/note"):
+        (edge.skills / path).write_bytes(FOREIGN)
+    (edge.skills / ".reload").unlink()
     change(edge.world)
     return edge
 
@@ -102,32 +117,51 @@ def lives(edge: Edge) -> None:
 
 @pytest.mark.parametrize("after", [False, True])
 def test_a_kill_at_any_change_of_the_disk_is_healed_by_the_next_start(tmp_path: Path, *, after: bool) -> None:
-    total = changes_of_a_clean_install(tmp_path)
+    clean, total = clean_install(tmp_path)
     assert total > 50
-    for at in range(1, total + 1):
+    # What change 1 leaves when a kill follows it is what change 2 finds when a kill comes instead of it: every second
+    # change, once before it and once after it, is every state that there is.
+    for at in range(1, total + 1, 2):
         edge = prepared(tmp_path / f"{at}")
         edge.calls = Counted(at, Killed, after=after)
         with pytest.raises(Killed):
             start_and_look(edge)
         lives(edge)
-        edge.calls = Calls()
-        edge.restart()
-        edge.look()
-        assert edge.files() == edge.wanted(), f"killed at change {at} of {total}"
+        edge.calls = Quick()
+        start_and_look(edge)
+        assert edge.snapshot() == clean.snapshot(), f"killed at change {at} of {total}"
         assert edge.reports()[-1][:2] in {("installed", "1-2"), ("current", "1-2")}
-        assert not edge.backups.exists()
+        assert edge.function.reports[-1]["displaced"] == clean.function.reports[-1]["displaced"]
 
 
-@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS, errno.EIO])
-def test_a_disk_that_refuses_at_any_change_is_reported_and_the_next_look_goes_on(tmp_path: Path, code: int) -> None:
-    total = changes_of_a_clean_install(tmp_path)
+def test_a_kill_before_yet_another_deployment_leaves_nothing_foreign_and_nothing_forgotten(tmp_path: Path) -> None:
+    _, total = clean_install(tmp_path)
     for at in range(1, total + 1, 3):
+        edge = prepared(tmp_path / f"{at}")
+        edge.calls = Counted(at, Killed)
+        with pytest.raises(Killed):
+            start_and_look(edge)
+        edge.calls = Quick()
+        edge.world.deploy(skill("updated", "Three."))
+        start_and_look(edge)
+        here = edge.files()
+        assert {path for path, data in here.items() if data != FOREIGN} == set(edge.wanted()), f"killed at {at}"
+        kept = [path.read_bytes() for path in edge.backups.rglob("*") if path.is_file()]
+        assert set(kept) <= {FOREIGN}, "only what is foreign is kept"
+        for path in ("added/deep", "added.md", "updated/both.txt", "stays/note"):
+            assert here.get(path) == FOREIGN or list(edge.backups.glob(f"*/{path}")), f"{path} lost, killed at {at}"
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS])
+def test_a_disk_that_refuses_at_any_change_is_reported_and_the_next_look_goes_on(tmp_path: Path, code: int) -> None:
+    clean, total = clean_install(tmp_path)
+    for at in range(1 + (code == errno.EROFS), total + 1, 2):
         edge = prepared(tmp_path / f"{at}")
         edge.calls = Counted(at, lambda: OSError(code, "the disk refuses"))
         edge.restart()
         results = [edge.look(), edge.look()]
         lives(edge)
-        assert edge.files() == edge.wanted(), f"refused at change {at} of {total}"
+        assert edge.snapshot() == clean.snapshot(), f"refused at change {at} of {total}"
         assert results in [[Result.FAILED, Result.INSTALLED], [Result.INSTALLED, Result.CURRENT]]
         if results[0] is Result.FAILED:
             assert ("failed", "1-1", [f"OS_{code}"]) in edge.reports()
@@ -144,7 +178,7 @@ def test_installs_that_are_cut_short_one_after_the_other_leave_nothing_foreign_b
         edge.calls = Counted(at, Killed)
         with suppress(Killed):
             start_and_look(edge)
-    edge.calls = Calls()
+    edge.calls = Quick()
     start_and_look(edge)
     assert edge.files() == edge.wanted()
     assert not edge.backups.exists()

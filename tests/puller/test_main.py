@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
 import threading
@@ -153,6 +154,38 @@ def test_it_follows_until_it_is_asked_to_end_and_then_ends_with_0(served: Served
     finally:
         process.send_signal(number)
     assert process.wait(timeout=20) == 0
+
+
+def test_modes_do_not_follow_the_umask_not_even_of_the_skills_folder(served: Served) -> None:
+    old = os.umask(0o077)
+    try:
+        assert served.once().returncode == 0
+    finally:
+        os.umask(old)
+    skills = served.folder / "data" / "skills"
+    modes = {
+        path.relative_to(skills.parent).as_posix(): stat.S_IMODE(path.stat().st_mode) for path in skills.rglob("*")
+    }
+    assert stat.S_IMODE(skills.stat().st_mode) == 0o755
+    assert modes == {"skills/a": 0o755, "skills/a/SKILL.md": 0o644, "skills/a.md": 0o644, "skills/.reload": 0o644}
+
+
+def test_a_process_that_is_killed_at_any_time_is_completed_by_the_next(served: Served) -> None:
+    skills = served.folder / "data" / "skills"
+    for number in range(4):
+        served.world.deploy(*(skill(f"s{each}", f"Text {number}.", notes="n") for each in range(number, number + 20)))
+        command = [sys.executable, "-m", "shared.puller"]
+        process = subprocess.Popen(command, cwd=served.folder, env=served.environment(), stdout=subprocess.DEVNULL)
+        marks = [f"s{each}" for each in range(number, number + 20, 5)]
+        wait_until(lambda name=marks[number]: (skills / name).exists())  # type: ignore[misc]
+        process.kill()
+        process.wait(timeout=20)
+    assert served.once().returncode == 0
+    wanted = {f"{key}/{path}": data for key, files in served.world.live().items() for path, data in files.items()}
+    wanted |= {f"{key}.md": files["SKILL.md"] for key, files in served.world.live().items()}
+    found = {path.relative_to(skills).as_posix(): path.read_bytes() for path in skills.rglob("*") if path.is_file()}
+    assert found == wanted | {".reload": b""}
+    assert not (served.folder / "data" / "backups").exists()
 
 
 def wait_until(holds: Callable[[], bool]) -> None:

@@ -1,0 +1,108 @@
+"""What the functions are told: each news once, again until they have taken it, and how things stand every minute."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from shared import log
+from shared.core.names import timestamp
+from shared.errors import InputError, SkillSyncError
+
+if TYPE_CHECKING:
+    from shared.ports import Clock
+    from shared.puller.client import ReleaseClient
+    from shared.puller.state import State
+
+HEARTBEAT_SECONDS = 60.0
+_MAX_DISPLACED = 50
+
+
+class Result(StrEnum):
+    """How one look ended."""
+
+    CURRENT = "current"
+    INSTALLED = "installed"
+    REFUSED = "refused"
+    FAILED = "failed"
+    UNREACHABLE = "unreachable"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Word:
+    """How a look ended, and the codes that say why."""
+
+    outcome: Result
+    reasons: tuple[str, ...] = ()
+
+
+class Reporter:
+    """Tells the functions what is news.
+
+    An install is news; so is a reason for refusing or failing that was not told since things last went well, and that they
+    go well again. The heartbeat repeats how things stand, be it good or bad: it may be all that the functions still have.
+
+    Args:
+        client: The release function.
+        clock: For dates, and for the heartbeat.
+    """
+
+    def __init__(self, client: ReleaseClient, clock: Clock) -> None:
+        self._client = client
+        self._clock = clock
+        self._last: Word | None = None
+        self._troubles: set[Word] = set()
+        self._pending: Word | None = None
+        self._sent_at = float("-inf")
+        self._fault = ""
+
+    def note(self, word: Word, state: State) -> None:
+        """Take note of how a look ended, and report what is due; a report that fails is tried again at the next look."""
+        due = self._clock.monotonic() - self._sent_at >= HEARTBEAT_SECONDS
+        if self._is_news(word) or (due and self._pending is None):
+            self._pending = word
+        self._last = word
+        if self._pending is not None:
+            self._send(self._pending, state)
+
+    def is_new_trouble(self, word: Word) -> bool:
+        """Whether this reason was not met since things last went well: what is logged once, too."""
+        return word not in self._troubles
+
+    def _is_news(self, word: Word) -> bool:
+        if word.outcome in {Result.CURRENT, Result.INSTALLED}:
+            healed = bool(self._troubles)
+            self._troubles.clear()
+            return healed or self._last is None or word.outcome is Result.INSTALLED
+        new = self.is_new_trouble(word)
+        self._troubles.add(word)
+        return new
+
+    def _send(self, word: Word, state: State) -> None:
+        try:
+            self._client.report(report_document(word, state, timestamp(self._clock.now())))
+        except SkillSyncError as error:
+            if error.code != self._fault:
+                log.warning("The report was not taken", code=error.code, detail=error.message)
+            self._fault = error.code
+            if not isinstance(error, InputError):
+                return
+        else:
+            self._fault = ""
+        self._pending, self._sent_at = None, self._clock.monotonic()
+
+
+def report_document(word: Word, state: State, at: str) -> dict[str, object]:
+    """Write a report. `deployment`, `manifest` and `installed_at` are of what is installed, also when a newer one failed."""
+    return {
+        "outcome": word.outcome.value,
+        "deployment": state.deployment,
+        "manifest": state.manifest,
+        "installed_at": state.installed_at,
+        "at": at,
+        "reasons": list(word.reasons),
+        "displaced": list(state.displaced[:_MAX_DISPLACED]),
+        "floor": base64.b64encode(state.envelope).decode() if state.envelope else None,
+    }
