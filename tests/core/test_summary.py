@@ -188,6 +188,15 @@ def test_a_latency_counts_in_the_first_bucket_that_holds_it(milliseconds: float,
     assert histogram == [int(number == bucket) for number in range(len(LATENCY_BUCKETS_MS) + 1)]
 
 
+def test_latencies_of_one_day_add_up_and_a_damaged_histogram_begins_anew() -> None:
+    assert LATENCY_BUCKETS_MS == (250, 500, 1000, 2000, 4000, 8000, 25_000)
+    summary = with_latency(with_latency(with_latency(Summary(), DAY, 1.0), DAY, 1.0), DAY, 9000.0)
+    assert summary.days[DAY]["latency"] == [2, 0, 0, 0, 0, 0, 1, 0]
+    for damaged in ([1, 2], ["x"] * 8, [0] * 9, "x", None, {}):
+        again = with_latency(Summary(days={DAY: {"latency": damaged}}), DAY, 1.0)
+        assert again.days[DAY]["latency"] == [1, 0, 0, 0, 0, 0, 0, 0]
+
+
 def test_counters_of_thirty_days_are_kept() -> None:
     summary = Summary()
     for number in range(MAX_DAYS + 5):

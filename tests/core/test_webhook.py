@@ -179,6 +179,16 @@ def test_a_push_that_lacks_what_a_push_has_is_refused(changes: dict[str, object]
     assert caught.value.code == "PAYLOAD_INVALID"
 
 
+def test_three_members_alone_have_the_shape_of_a_push_and_lack_the_rest() -> None:
+    bare = {key: payload()[key] for key in ("ref", "before", "after")}
+    with pytest.raises(InputError, match="repository"):
+        parse_push(json.dumps(bare).encode())
+
+
+def test_a_default_branch_that_is_no_text_is_none() -> None:
+    assert parsed(repository={"full_name": "octo/skills", "default_branch": 7}).default_branch == ""
+
+
 @pytest.mark.parametrize(
     "body", [b"", b"{", b"[]", b"null", b"\xff", b'{"ref":1,"ref":2}', b"payload=%7B%7D", b"[" * 100_000]
 )
