@@ -56,10 +56,10 @@ class Running:
             return None
 
     def files(self) -> dict[str, str]:
-        """Everything in the skills folder but the reload mark."""
+        """Everything in the skills folder but the reload mark; what vanishes while this reads is not in it."""
         root = self.data / "skills"
-        found = {str(path.relative_to(root)): path.read_text() for path in root.rglob("*") if path.is_file()}
-        return {path: text for path, text in found.items() if path != ".reload"}
+        paths = [os.path.relpath(Path(folder) / name, root) for folder, _, names in os.walk(root) for name in names]
+        return {path: text for path in paths if path != ".reload" and (text := self.text(path)) is not None}
 
 
 def until(holds: Callable[[], bool], what: str) -> float:
