@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NewType
+from typing import TYPE_CHECKING, NewType
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 CommitSha = NewType("CommitSha", str)
 """Git's hash of a commit, 40 lower-case hex digits."""
@@ -258,3 +261,17 @@ class Push:
     deleted: bool
     default_branch: str
     changed_skill_files: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailedDelivery:
+    """A webhook call that the forge made in vain.
+
+    `id` is the number of the last attempt, `guid` the one that all attempts share, `delivered_at` when the last one was
+    made, `status_code` what was answered; 0 means nothing.
+    """
+
+    id: int
+    guid: str
+    delivered_at: datetime
+    status_code: int

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
-    from shared.model import BlobId, CommitSha, Standing, TreeEntry
+    from shared.model import BlobId, CommitSha, FailedDelivery, Standing, TreeEntry
 
 T = TypeVar("T")
 
@@ -74,9 +74,9 @@ class Source(Protocol):
     """The Git repository that skills come from; one instance serves one sync and may remember what it fetched.
 
     Every method raises UnavailableError (`SOURCE_UNAVAILABLE`, `SOURCE_RATE_LIMITED`, `SOURCE_TOO_SLOW`, `SOURCE_CORRUPT`)
-    when trying again may help, and RejectedError (`SOURCE_NOT_FOUND`, `SOURCE_DENIED`, `SOURCE_UNSUPPORTED`,
-    `SOURCE_TOO_LARGE`, `BRANCH_NOT_FOUND`, `REPOSITORY_EMPTY`) when a person must act. Content is checked against git's
-    own hashes.
+    when trying again may help, and RejectedError (`SOURCE_NOT_FOUND`, `SOURCE_MOVED`, `SOURCE_DENIED`,
+    `SOURCE_UNSUPPORTED`, `SOURCE_TOO_LARGE`, `BRANCH_NOT_FOUND`, `REPOSITORY_EMPTY`) when a person must act. Content is
+    checked against git's own hashes.
     """
 
     def head(self, known: CommitSha | None) -> CommitSha:
@@ -93,6 +93,40 @@ class Source(Protocol):
 
     def compare(self, base: CommitSha, head: CommitSha) -> Standing:
         """Say how `head` stands to `base`: AHEAD when it descends from it; UNKNOWN when that cannot be told."""
+        ...
+
+
+class Quota(Protocol):
+    """Until when the source's API has told us to stay away; shared by all threads of a process.
+
+    What one process learned is kept in the summary, so that every other one obeys it too.
+    """
+
+    def blocked_until(self) -> datetime | None:
+        """Return the time (UTC) before which the API is not asked, None when it may be asked."""
+        ...
+
+    def block(self, until: datetime) -> None:
+        """Stay away until then; an earlier time than the known one changes nothing."""
+        ...
+
+
+class Hooks(Protocol):
+    """What the forge knows of the webhook calls that it made."""
+
+    def failed_deliveries(self, hook: int | None) -> Sequence[FailedDelivery] | None:
+        """List push deliveries of the last days that never arrived, oldest first; each has failed, and so has every repeat.
+
+        Args:
+            hook: The hook's number; None means the repository's only active push hook, if there is just one.
+
+        Returns:
+            The deliveries, at most 100; None when the token may not read them, or which hook is ours cannot be told.
+
+        Raises:
+            UnavailableError: as for `Source`.
+            RejectedError: as for `Source`.
+        """
         ...
 
 

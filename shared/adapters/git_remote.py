@@ -4,7 +4,7 @@ How git is spoken over HTTP is the business of git_http.py; a repository on disk
 
     trying again may help   UnavailableError   SOURCE_UNAVAILABLE, SOURCE_RATE_LIMITED, SOURCE_TOO_SLOW,
                                                SOURCE_CORRUPT (an object is missing, or not what its name says)
-    a person must act       RejectedError      SOURCE_NOT_FOUND (also moved, or no smart HTTP), SOURCE_DENIED,
+    a person must act       RejectedError      SOURCE_NOT_FOUND (also no smart HTTP), SOURCE_MOVED, SOURCE_DENIED,
                                                BRANCH_NOT_FOUND, REPOSITORY_EMPTY, SOURCE_TOO_LARGE,
                                                SOURCE_UNSUPPORTED (ids by SHA-256)
     a setting is wrong      ConfigError        SOURCE_URL_UNSUPPORTED

@@ -362,7 +362,7 @@ def test_a_redirect_is_refused_and_the_token_stays_here(
 ) -> None:
     with GitServer(tmp_path / "served") as other:
         server.fail(Fault(Reply(status, {"Location": other.url("r.git/info/refs")}), match=f"/{where}"))
-        with pytest.raises(RejectedError, match=r"SOURCE_NOT_FOUND.*moved"):
+        with pytest.raises(RejectedError, match=r"SOURCE_MOVED.*moved"):
             source(server, token=TOKEN).head(None)
         assert other.log == []
 
