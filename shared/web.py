@@ -115,12 +115,12 @@ def serve(request: flask.Request, routes: Sequence[Route]) -> flask.Response:
     try:
         matching = [(route, params) for route in routes if (params := route.match(request.path)) is not None]
         route, params = _by_method(request.method, matching)
-        reply = route.handler(Call(request=request, params=params))
+        reply = _encoded(route.handler(Call(request=request, params=params)))
     except SkillSyncError as error:
-        reply = reply_to(error)
+        reply = _encoded(reply_to(error))
     except Exception as error:  # noqa: BLE001 - the outermost edge: nothing of ours may leave as a traceback
         log.error("Unexpected error", kind=type(error).__name__, detail=_place(error))
-        reply = Reply(status=_SERVER_ERROR, body={"error": "unexpected error", "code": "INTERNAL"})
+        reply = _encoded(Reply(status=_SERVER_ERROR, body={"error": "unexpected error", "code": "INTERNAL"}))
     return _response(request, reply)
 
 
@@ -162,21 +162,23 @@ def _by_method(method: str, matching: Iterable[tuple[Route, dict[str, str]]]) ->
     raise NotFoundError("ROUTE_UNKNOWN", "there is nothing at this path")
 
 
-def _response(request: flask.Request, reply: Reply) -> flask.Response:
-    if reply.body is None:
-        body, kind = b"", "application/json"
-    elif isinstance(reply.body, bytes):
+def _encoded(reply: Reply) -> Reply:
+    if isinstance(reply.body, bytes):
         body, kind = reply.body, "application/octet-stream"
     else:
-        body, kind = json.dumps(reply.body, ensure_ascii=False).encode() + b"\n", "application/json"
+        # All but ASCII stands escaped: whatever text an answer holds, it can be sent.
+        body, kind = b"" if reply.body is None else json.dumps(reply.body).encode() + b"\n", "application/json"
+    headers = reply.headers if reply.status == _NO_CONTENT else {**reply.headers, "Content-Type": kind}
+    return Reply(status=reply.status, body=body, headers=headers)
+
+
+def _response(request: flask.Request, reply: Reply) -> flask.Response:
+    body = reply.body if isinstance(reply.body, bytes) else b""
     headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", **reply.headers}
     # Whatever the caller is still sending is taken and thrown away up to a bound, or it would never read our answer. The
     # framework reads the rest of the body into memory unless the answer is streamed: beyond the bound it must not.
     content = body if _drained(request) else iter([body])
-    response = flask.Response(content, status=reply.status, headers=headers)
-    if reply.status != _NO_CONTENT:
-        response.headers["Content-Type"] = kind
-    return response
+    return flask.Response(content, status=reply.status, headers=headers)
 
 
 def _drained(request: flask.Request) -> bool:
