@@ -36,6 +36,14 @@ def check_name(name: str) -> str:
     return name
 
 
+def is_name(text: str) -> bool:
+    """Whether an object may be called so."""
+    try:
+        return bool(check_name(text))
+    except InputError:
+        return False
+
+
 def object_name(digest: Digest) -> str:
     """Where an archive or manifest lies."""
     return f"objects/{digest}"
