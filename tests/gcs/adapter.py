@@ -1,0 +1,129 @@
+"""The stand-in mounted under the real client, in this process; and what can go wrong on the way to it and back."""
+
+from __future__ import annotations
+
+import io
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import requests
+from google.auth.credentials import AnonymousCredentials
+from google.cloud import storage
+from requests.adapters import BaseAdapter
+from urllib3 import HTTPResponse
+
+from tests.gcs.stand_in import Gcs, Reply, Request
+
+if TYPE_CHECKING:
+    from google.cloud.storage import Client
+
+Way = Literal["status", "reset", "lost", "truncated", "corrupt", "silent"]
+
+
+@dataclass(slots=True, kw_only=True)
+class Fault:
+    """What goes wrong with the next requests.
+
+    Attributes:
+        way: `status` answers so instead of the service; `reset` breaks before the service sees the request, `lost` after it
+            did it all; `truncated` and `corrupt` damage the content on its way back; `silent` never answers.
+        status: For `status`.
+        match: Only requests whose method and address contain this are hit.
+        times: How many are hit.
+    """
+
+    way: Way
+    status: int = 503
+    match: str = ""
+    times: int = 1
+
+
+class Mounted(BaseAdapter):
+    """The transport that `requests` asks instead of the network.
+
+    Attributes:
+        log: Every request that was sent, faulty ones included.
+        busy_most: The most requests that were under way at once.
+    """
+
+    def __init__(self, service: Gcs) -> None:
+        super().__init__()
+        self.log: list[Request] = []
+        self._service = service
+        self._faults: list[Fault] = []
+        self._lock = threading.Lock()
+
+    def fail(self, fault: Fault) -> None:
+        """Let the next requests that fit go wrong."""
+        with self._lock:
+            self._faults.append(fault)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def send(self, request: requests.PreparedRequest, *_: object, **__: object) -> requests.Response:
+        body = request.body or b""
+        asked = Request(
+            method=str(request.method),
+            url=str(request.url),
+            headers={name.lower(): _text(value) for name, value in request.headers.items()},
+            body=body.encode() if isinstance(body, str) else body if isinstance(body, bytes) else body.read(),
+        )
+        with self._lock:
+            self.log.append(asked)
+            fault = next((each for each in self._faults if each.times > 0 and _hits(each, asked)), None)
+            if fault is not None:
+                fault.times -= 1
+        return self._response(request, asked, fault)
+
+    def _response(self, request: requests.PreparedRequest, asked: Request, fault: Fault | None) -> requests.Response:
+        way = None if fault is None else fault.way
+        if way == "reset":
+            raise requests.ConnectionError("reset by the stand-in")
+        if way == "silent":
+            raise requests.ReadTimeout("no answer from the stand-in")
+        if fault is not None and way == "status":
+            return _wire(request, Reply(status=fault.status, body=b"not now"))
+        reply = self._service.answer(asked)
+        if way == "lost":
+            raise requests.ConnectionError("the answer was lost")
+        return _wire(request, reply, damage=way)
+
+
+def client_on(service: Gcs) -> tuple[Client, Mounted]:
+    """Make a real client whose requests all go to the stand-in."""
+    client = storage.Client(project=None, credentials=AnonymousCredentials())
+    client._bucket_metadata_cache = None
+    mounted = Mounted(service)
+    client._http.mount("https://", mounted)
+    return client, mounted
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode() if isinstance(value, bytes) else value
+
+
+def _hits(fault: Fault, asked: Request) -> bool:
+    return fault.match in f"{asked.method} {asked.url}"
+
+
+def _wire(request: requests.PreparedRequest, reply: Reply, *, damage: str | None = None) -> requests.Response:
+    body = reply.body
+    if damage == "truncated":
+        body = body[:-1]
+    if damage == "corrupt":
+        body = body[:-1] + bytes([body[-1] ^ 1])
+    response = requests.Response()
+    response.status_code = reply.status
+    response.headers.update({**reply.headers, "Content-Length": str(len(reply.body))})
+    response.url, response.request = str(request.url), request
+    response.raw = HTTPResponse(
+        io.BytesIO(body),
+        headers=dict(response.headers),
+        status=reply.status,
+        preload_content=False,
+        enforce_content_length=True,
+        request_method=request.method,
+    )
+    return response

@@ -1,0 +1,259 @@
+"""Google Cloud Storage's JSON API in memory: objects with generations and every precondition, as far as a store needs it.
+
+No sockets here: `answer` takes a request and gives the answer; adapter.py mounts it under the real client, server.py serves it.
+Source: https://cloud.google.com/storage/docs/json_api/v1
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+import threading
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.message import Message
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import google_crc32c
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+Query = dict[str, str]
+_OBJECTS = re.compile(r"/(?P<kind>upload/|download/)?storage/v1/b/(?P<bucket>[^/]+)(?:/o(?:/(?P<name>[^/]+))?)?")
+_RANGE = re.compile(r"bytes=([0-9]+)-([0-9]*)")
+_CHUNK = re.compile(r"bytes (?:([0-9]+)-([0-9]+)|\*)/([0-9]+|\*)")
+_OK, _NO_CONTENT, _PARTIAL, _RESUME, _BAD, _NOT_FOUND, _FAILED, _TOO_MANY = 200, 204, 206, 308, 400, 404, 412, 429
+_A_SECOND = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One request; header names in lower case."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+    @property
+    def query(self) -> Query:
+        """The last value of each query parameter."""
+        return {key: values[-1] for key, values in parse_qs(urlsplit(self.url).query, keep_blank_values=True).items()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """One answer."""
+
+    status: int = _OK
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """One generation of an object."""
+
+    data: bytes
+    generation: int
+    updated: datetime
+    kind: str
+
+    @property
+    def crc32c(self) -> str:
+        return base64.b64encode(google_crc32c.Checksum(self.data).digest()).decode()
+
+    @property
+    def md5(self) -> str:
+        return base64.b64encode(hashlib.md5(self.data, usedforsecurity=False).digest()).decode()
+
+
+class Refused(Exception):  # noqa: N818 - it is an answer, not a mistake
+    """An answer that ends the request."""
+
+    def __init__(self, status: int, message: str, reason: str) -> None:
+        super().__init__(message)
+        error = {
+            "code": status,
+            "message": message,
+            "errors": [{"message": message, "domain": "global", "reason": reason}],
+        }
+        self.reply = Reply(status=status, headers=_JSON, body=json.dumps({"error": error}).encode())
+
+
+_JSON = {"Content-Type": "application/json; charset=UTF-8"}
+
+
+class Gcs:
+    """The service.
+
+    Args:
+        buckets: The buckets that exist.
+        clock: Seconds, for the rule of one write a second.
+
+    Attributes:
+        one_write_a_second: Whether a second write to one name within a second is answered 429, as the service may do.
+        page_size: The most that one page of a listing holds.
+    """
+
+    def __init__(self, *buckets: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self.one_write_a_second = False
+        self.page_size = 1000
+        self._clock = clock
+        self._objects: dict[str, dict[str, Stored]] = {bucket: {} for bucket in buckets}
+        self._uploads: dict[str, tuple[Request, str, str, bytes]] = {}
+        self._written: dict[tuple[str, str], float] = {}
+        self._generation = time.time_ns() // 1000
+        self._lock = threading.Lock()
+
+    def create_bucket(self, name: str) -> None:
+        """Add a bucket."""
+        with self._lock:
+            self._objects.setdefault(name, {})
+
+    def stored(self, bucket: str) -> dict[str, bytes]:
+        """What a bucket holds."""
+        with self._lock:
+            return {name: item.data for name, item in self._objects[bucket].items()}
+
+    def answer(self, request: Request) -> Reply:
+        """Answer one request; requests take effect one after the other."""
+        match = _OBJECTS.fullmatch(urlsplit(request.url).path)
+        try:
+            with self._lock:
+                if match is None:
+                    raise Refused(_NOT_FOUND, "Not Found", "notFound")
+                return self._route(request, match["kind"] or "", match["bucket"], match["name"])
+        except Refused as refused:
+            return refused.reply
+
+    def _route(self, request: Request, kind: str, bucket: str, name: str | None) -> Reply:
+        objects = self._objects.get(unquote(bucket))
+        if objects is None:
+            raise Refused(_NOT_FOUND, "The specified bucket does not exist.", "notFound")
+        if kind == "upload/":
+            return self._upload(request, objects, bucket)
+        if name is None:
+            return self._list(request.query, objects)
+        found = objects.get(unquote(name))
+        _check(request.query, found)
+        if found is None:
+            raise Refused(_NOT_FOUND, f"No such object: {bucket}/{unquote(name)}", "notFound")
+        if request.method == "DELETE":
+            self._pace(bucket, unquote(name))
+            del objects[unquote(name)]
+            return Reply(status=_NO_CONTENT)
+        if request.query.get("alt") == "media":
+            return _media(request, found)
+        return Reply(headers=_JSON, body=json.dumps(_described(unquote(name), found)).encode())
+
+    def _list(self, query: Query, objects: Mapping[str, Stored]) -> Reply:
+        first = max(query.get("startOffset", ""), query.get("pageToken", ""))
+        names = sorted(name for name in objects if name.startswith(query.get("prefix", "")) and name >= first)
+        size = min(int(query.get("maxResults", "1000")), self.page_size)
+        page: dict[str, object] = {"kind": "storage#objects"}
+        page["items"] = [_described(name, objects[name]) for name in names[:size]]
+        if len(names) > size:
+            page["nextPageToken"] = names[size]
+        return Reply(headers=_JSON, body=json.dumps(page).encode())
+
+    def _upload(self, request: Request, objects: dict[str, Stored], bucket: str) -> Reply:
+        query = request.query
+        if query.get("uploadType") == "multipart":
+            meta, kind, data = _parts(request)
+            return self._write(query, objects, bucket, str(meta["name"]), data, kind, meta.get("crc32c"))
+        if "upload_id" not in query:
+            meta = json.loads(request.body or b"{}")
+            key = f"upload-{len(self._uploads) + 1}"
+            self._uploads[key] = (request, str(meta["name"]), request.headers.get("x-upload-content-type", ""), b"")
+            _check(query, objects.get(str(meta["name"])))
+            return Reply(headers={"Location": f"{request.url}&upload_id={key}"})
+        return self._resume(request, objects, bucket)
+
+    def _resume(self, request: Request, objects: dict[str, Stored], bucket: str) -> Reply:
+        key = request.query["upload_id"]
+        begun, name, kind, held = self._uploads[key]
+        match = _CHUNK.fullmatch(request.headers.get("content-range", ""))
+        if match is None or (match[1] is not None and int(match[1]) != len(held)):
+            raise Refused(_BAD, "Invalid request.", "invalid")
+        held += request.body
+        self._uploads[key] = (begun, name, kind, held)
+        if match[3] == "*" or len(held) < int(match[3]):
+            return Reply(status=_RESUME, headers={"Range": f"bytes=0-{len(held) - 1}"} if held else {})
+        # The precondition holds for the moment at which the object comes to be.
+        return self._write(begun.query, objects, bucket, name, held, kind, None)
+
+    def _write(  # noqa: PLR0913, PLR0917 - what an upload consists of
+        self, query: Query, objects: dict[str, Stored], bucket: str, name: str, data: bytes, kind: str, crc32c: object
+    ) -> Reply:
+        _check(query, objects.get(name))
+        self._pace(bucket, name)
+        self._generation = max(self._generation + 1, time.time_ns() // 1000)
+        stored = Stored(data=data, generation=self._generation, updated=datetime.now(UTC), kind=kind)
+        if crc32c not in {None, stored.crc32c}:
+            raise Refused(_BAD, "Provided CRC32C doesn't match calculated CRC32C.", "invalid")
+        objects[name] = stored
+        return Reply(headers=_JSON, body=json.dumps(_described(name, stored)).encode())
+
+    def _pace(self, bucket: str, name: str) -> None:
+        now, last = self._clock(), self._written.get((bucket, name))
+        if self.one_write_a_second and last is not None and now - last < _A_SECOND:
+            raise Refused(
+                _TOO_MANY, "The object exceeded the rate limit for object mutation operations.", "rateLimitExceeded"
+            )
+        self._written[bucket, name] = now
+
+
+def _check(query: Query, found: Stored | None) -> None:
+    wanted = query.get("ifGenerationMatch")
+    if wanted is not None and int(wanted) != (0 if found is None else found.generation):
+        raise Refused(_FAILED, "At least one of the pre-conditions you specified did not hold.", "conditionNotMet")
+    if "generation" in query and (found is None or int(query["generation"]) != found.generation):
+        raise Refused(_NOT_FOUND, "No such object", "notFound")
+
+
+def _media(request: Request, found: Stored) -> Reply:
+    headers = {
+        "Content-Type": found.kind,
+        "X-Goog-Generation": str(found.generation),
+        "X-Goog-Hash": f"crc32c={found.crc32c},md5={found.md5}",
+        "X-Goog-Stored-Content-Encoding": "identity",
+        "X-Goog-Stored-Content-Length": str(len(found.data)),
+    }
+    part = _RANGE.fullmatch(request.headers.get("range", ""))
+    if part is None:
+        return Reply(headers=headers, body=found.data)
+    first, last = int(part[1]), int(part[2] or len(found.data) - 1)
+    headers["Content-Range"] = f"bytes {first}-{last}/{len(found.data)}"
+    return Reply(status=_PARTIAL, headers=headers, body=found.data[first : last + 1])
+
+
+def _described(name: str, stored: Stored) -> dict[str, object]:
+    return {
+        "kind": "storage#object",
+        "name": name,
+        "generation": str(stored.generation),
+        "metageneration": "1",
+        "size": str(len(stored.data)),
+        "updated": stored.updated.strftime("%Y-%m-%dT%H:%M:%S.") + f"{stored.updated.microsecond // 1000:03d}Z",
+        "crc32c": stored.crc32c,
+        "md5Hash": stored.md5,
+        "contentType": stored.kind,
+    }
+
+
+def _parts(request: Request) -> tuple[dict[str, object], str, bytes]:
+    """Split a multipart/related body (RFC 2387) into the object's description, its content type and its content."""
+    head = Message()
+    head["Content-Type"] = request.headers["content-type"]
+    boundary = b"--" + str(head.get_param("boundary")).encode()
+    described, content = request.body.split(boundary, 2)[1:]
+    meta = json.loads(described.partition(b"\r\n\r\n")[2])
+    lines, _, data = content.partition(b"\r\n\r\n")
+    kind = lines.decode().partition(":")[2].strip()
+    return meta, kind, data[: data.rindex(b"\r\n" + boundary)]
