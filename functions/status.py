@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shared import web, wiring
+from shared import reading, web, wiring
 from shared.errors import InputError
 
 if TYPE_CHECKING:
@@ -17,25 +17,25 @@ def status(request: flask.Request) -> flask.Response:
 
 
 def _health(_: web.Call) -> web.Reply:
-    document = wiring.health(wiring.settings())
+    document = reading.health(wiring.settings())
     return web.Reply(status=503 if document["status"] == "unhealthy" else 200, body=document)
 
 
 def _skills(call: web.Call) -> web.Reply:
     settings = wiring.require_operator(call.header("x-api-key"))
     after, limit = call.query("after") or "", _limit(call, 100)
-    return web.Reply(body=wiring.skills(settings, after=after, limit=limit))
+    return web.Reply(body=reading.skills(settings, after=after, limit=limit))
 
 
 def _deployments(call: web.Call) -> web.Reply:
     settings = wiring.require_operator(call.header("x-api-key"))
     before, limit = call.query("before"), _limit(call, 20)
-    return web.Reply(body=wiring.deployments(settings, before=before, limit=limit))
+    return web.Reply(body=reading.deployments(settings, before=before, limit=limit))
 
 
 def _deployment(call: web.Call) -> web.Reply:
     settings = wiring.require_operator(call.header("x-api-key"))
-    return web.Reply(body=wiring.deployment(settings, call.params["deployment"]))
+    return web.Reply(body=reading.deployment(settings, call.params["deployment"]))
 
 
 def _limit(call: web.Call, default: int) -> int:

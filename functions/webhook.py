@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from shared import log, web, wiring
 from shared.answers import rejections, sync_answer
-from shared.core.webhook import MAX_BODY_BYTES, check_signature, ignored_because, parse_push
+from shared.core.webhook import MAX_BODY_BYTES, check_signature, hook_number, ignored_because, parse_push
 from shared.errors import DeadlineError, InputError
 from shared.model import Status, Trigger
 
@@ -37,12 +37,12 @@ def _receive(call: web.Call) -> web.Reply:
         log.info("Webhook received: nothing to do", delivery=delivery, because=because)
         return web.Reply(body={"message": because})
     log.info("Webhook received: push", delivery=delivery, after=push.after, skill_files=push.changed_skill_files)
-    return _converge(settings, push)
+    return _converge(settings, push, hook_number(call.header("X-GitHub-Hook-ID")))
 
 
-def _converge(settings: Settings, push: Push) -> web.Reply:
+def _converge(settings: Settings, push: Push, hook: int | None) -> web.Reply:
     try:
-        outcome = wiring.synchronise(settings, wiring.WEBHOOK_SECONDS, Trigger.WEBHOOK, push=push)
+        outcome = wiring.synchronise(settings, wiring.WEBHOOK_SECONDS, Trigger.WEBHOOK, push=push, hook=hook)
     except DeadlineError as error:
         return web.Reply(status=202, body={"status": "deferred", "code": error.code})
     if outcome.status is Status.REJECTED:

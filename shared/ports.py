@@ -37,7 +37,8 @@ class Store(Protocol):
 
     Names are as in `core.names.check_name`; any other raises InputError `NAME_INVALID` and touches nothing. Every method
     raises UnavailableError `STORE_UNAVAILABLE` when the store does not answer; a write may then have happened or not, so
-    the caller re-reads. RejectedError (`STORE_DENIED`, `STORE_NOT_FOUND`) means that a person must act. What is stored is not checked: digests and signatures are the caller's business.
+    the caller re-reads. RejectedError (`STORE_DENIED`, `STORE_NOT_FOUND`) means that a person must act. What is stored is
+    not checked: digests and signatures are the caller's business.
     """
 
     def get(self, name: str) -> StoredObject | None:

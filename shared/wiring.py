@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from functools import cache
+from dataclasses import dataclass
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 from shared.config import Settings, current_settings
 from shared.core.auth import authenticate_puller, check_api_key
 from shared.core.rules import Terms
-from shared.errors import ConfigError, RejectedError, UnavailableError
+from shared.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
+    from shared.adapters.github import GitHub
     from shared.adapters.signer import Ed25519Signer
     from shared.model import DeploymentId, Push, SkillId, Trigger, Trust
-    from shared.ports import Source, Store, Together
+    from shared.ports import Hooks, Quota, Source, Store, Together
     from shared.service.context import Context, Deadline
     from shared.service.sync import Outcome
 
@@ -25,6 +27,7 @@ WEBHOOK_SECONDS = 8.0
 OPERATOR_SECONDS = 25.0
 
 _SQLITE = "sqlite://"
+_GCS = "gs://"
 
 
 def settings() -> Settings:
@@ -75,13 +78,19 @@ def require_scheduler(api_key: str | None) -> Settings:
 
 
 def synchronise(
-    found: Settings, seconds: float, trigger: Trigger, *, push: Push | None = None, release: tuple[SkillId, ...] = ()
+    found: Settings,
+    seconds: float,
+    trigger: Trigger,
+    *,
+    push: Push | None = None,
+    hook: int | None = None,
+    release: tuple[SkillId, ...] = (),
 ) -> Outcome:
     """Run a sync under these settings, within so many seconds; errors are those of the use case."""
     from shared.service.sync import Command, synchronise
 
     built, deadline = context(found, seconds)
-    return synchronise(built, Command(trigger=trigger, push=push, release=release), deadline)
+    return synchronise(built, Command(trigger=trigger, push=push, hook=hook, release=release), deadline)
 
 
 def roll_back(found: Settings, seconds: float, to: DeploymentId) -> Outcome:
@@ -90,74 +99,6 @@ def roll_back(found: Settings, seconds: float, to: DeploymentId) -> Outcome:
 
     built, deadline = context(found, seconds)
     return roll_back(built, to, deadline)
-
-
-def health(found: Settings) -> dict[str, object]:
-    """Describe the health; a store that cannot be read, or holds what nobody signed, is an answer too."""
-    from shared.core.health import unreadable
-    from shared.service import status
-
-    configured = bool(found.webhook_secrets)
-    try:
-        return status.health(
-            store(found),
-            own_trust(found),
-            together(),
-            now(),
-            webhook_configured=configured,
-            poll_seconds=found.polling_interval_seconds,
-        )
-    except (RejectedError, UnavailableError) as error:
-        return unreadable(error.code, now(), webhook_configured=configured)
-
-
-def current_pointer(found: Settings) -> tuple[bytes, str]:
-    """Return the signed pointer and its entity tag."""
-    from shared.service import serving
-
-    return serving.current(store(found))
-
-
-def stored_object(found: Settings, digest: str) -> bytes:
-    """Return an archive or manifest."""
-    from shared.service import serving
-
-    return serving.served_object(store(found), digest)
-
-
-def stored_record(found: Settings, name: str) -> bytes:
-    """Return the signed pointer of one deployment."""
-    from shared.service import serving
-
-    return serving.served_record(store(found), name)
-
-
-def accept_report(found: Settings, puller: str, report: dict[str, object]) -> None:
-    """Keep a puller's newest report."""
-    from shared.service import serving
-
-    serving.accept_report(store(found), own_trust(found), puller, report, now())
-
-
-def skills(found: Settings, *, after: str, limit: int) -> dict[str, object]:
-    """List live and withheld skills, one page."""
-    from shared.service import status
-
-    return status.skills(store(found), own_trust(found), after=after, limit=limit)
-
-
-def deployments(found: Settings, *, before: str | None, limit: int) -> dict[str, object]:
-    """List deployments, newest first, one page."""
-    from shared.service import status
-
-    return status.deployments(store(found), own_trust(found), together(), before=before, limit=limit)
-
-
-def deployment(found: Settings, name: str) -> dict[str, object]:
-    """Describe one deployment and what it changed."""
-    from shared.service import status
-
-    return status.deployment(store(found), own_trust(found), name)
 
 
 def together() -> Together:
@@ -198,9 +139,10 @@ def context(found: Settings, seconds: float) -> tuple[Context, Deadline]:
     clock = SystemClock()
     deadline = Deadline(clock, seconds)
     signer = _signer(str(found.signing_key))
+    upstream = _upstream(found, deadline.remaining)
     built = Context(
         store=store(found),
-        source=_source(found, deadline.remaining),
+        source=upstream.source,
         signer=signer,
         clock=clock,
         together=in_threads,
@@ -212,6 +154,8 @@ def context(found: Settings, seconds: float) -> tuple[Context, Deadline]:
         ),
         root=found.skills_root,
         poll_seconds=found.polling_interval_seconds,
+        quota=upstream.quota,
+        hooks=upstream.hooks,
     )
     return built, deadline
 
@@ -248,7 +192,11 @@ def _store(uri: str) -> Store:
         from shared.adapters.sqlite_store import SqliteStore
 
         return SqliteStore(Path(uri.removeprefix(_SQLITE)))
-    raise ConfigError("STORE_URI_UNSUPPORTED", "STORE_URI must be sqlite:///path/to/file")
+    if uri.startswith(_GCS):
+        from shared.adapters.gcs_store import open_gcs
+
+        return open_gcs(uri)
+    raise ConfigError("STORE_URI_UNSUPPORTED", "STORE_URI must be gs://bucket/prefix or sqlite:///path/to/file")
 
 
 @cache
@@ -258,7 +206,52 @@ def _signer(seed: str) -> Ed25519Signer:
     return Ed25519Signer(seed)
 
 
-def _source(found: Settings, seconds: Callable[[], float]) -> Source:
-    from shared.adapters.git_remote import open_source
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Upstream:
+    """The repository as one call sees it; one that has no API has neither quota nor hooks."""
 
-    return open_source(found.remote, found.github_branch, token=found.github_token, seconds=seconds)
+    source: Source
+    quota: Quota | None = None
+    hooks: Hooks | None = None
+
+
+def _upstream(found: Settings, seconds: Callable[[], float]) -> _Upstream:
+    if found.source_url is not None:
+        from shared.adapters.git_remote import open_source
+
+        source = open_source(found.source_url, found.github_branch, token=found.github_token, seconds=seconds)
+        return _Upstream(source=source)
+    if found.github_app_id is not None:
+        found.need("GITHUB_APP_KEY")
+    github = _github(
+        found.github_api_url,
+        found.repo,
+        found.github_token,
+        (found.github_app_id, found.github_app_key) if found.github_app_id and found.github_app_key else None,
+    )
+    return _Upstream(
+        source=github.source(found.github_branch, seconds=seconds),
+        quota=github.quota,
+        hooks=github.hooks(seconds=seconds),
+    )
+
+
+# Its connections, its installation token and what it knows of rate limits are worth keeping from call to call; a rotated
+# token makes a new one.
+@lru_cache(maxsize=2)
+def _github(api_url: str, repo: str, token: str | None, app: tuple[str, str] | None) -> GitHub:
+    from shared.adapters.clock import SystemClock
+    from shared.adapters.github import App, GitHub, Repository
+    from shared.adapters.github_quota import ProcessQuota
+    from shared.adapters.threads import in_threads
+
+    owner, _, name = repo.partition("/")
+    clock = SystemClock()
+    return GitHub(
+        Repository(api_url=api_url, owner=owner, name=name),
+        token=token,
+        app=None if app is None else App(id=app[0], key_pem=app[1]),
+        quota=ProcessQuota(clock),
+        together=in_threads,
+        clock=clock,
+    )

@@ -14,12 +14,13 @@ import base64
 import subprocess
 import sys
 import threading
+import time
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.client import parse_headers
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
-from socket import SHUT_RDWR, socket
+from socket import IPPROTO_TCP, SHUT_RDWR, TCP_NODELAY, socket
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from tests.repos import git_environment
@@ -66,10 +67,15 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """One line of the log: what came, and what was (or, under a fault, would have been) answered."""
+    """One line of the log: what came, and what was (or, under a fault, would have been) answered.
+
+    `started` and `ended` are seconds on the monotonic clock.
+    """
 
     received: Received
     reply: Reply
+    started: float
+    ended: float
 
 
 @dataclass(slots=True)
@@ -98,8 +104,10 @@ class GitServer:
         root: The folder of the bare repositories.
         routes: Answers a request, or returns None to let git answer it.
         tls: Serve https with this context instead of http.
+        port: Where; 0 takes any that is free.
 
     Attributes:
+        allow_push: Whether repositories can be pushed to.
         protocol_v2: Whether the server knows git's protocol v2; v0 is always known.
         allow_filter: Whether partial fetches are allowed (`uploadpack.allowFilter`).
         token: When set, who does not send it (HTTP Basic, user `x-access-token`) gets 401.
@@ -107,8 +115,11 @@ class GitServer:
         connections: How many TCP connections were accepted.
     """
 
-    def __init__(self, root: Path, *, routes: Routes | None = None, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self, root: Path, *, routes: Routes | None = None, tls: ssl.SSLContext | None = None, port: int = 0
+    ) -> None:
         self.root = root
+        self.allow_push = False
         self.protocol_v2 = True
         self.allow_filter = True
         self.token: str | None = None
@@ -119,7 +130,7 @@ class GitServer:
         self._routes = routes
         self._faults: list[Fault] = []
         self._lock = threading.Lock()
-        self._http = _Http(self)
+        self._http = _Http(self, port)
         if tls is not None:
             self._http.socket = tls.wrap_socket(self._http.socket, server_side=True)
         self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.005})
@@ -151,9 +162,10 @@ class GitServer:
 
     def answer(self, received: Received) -> tuple[Reply, Fault | None]:
         """Say how a request is answered, and what then goes wrong."""
+        started = time.monotonic()
         fault = self._next_fault(f"{received.path}?{received.query}")
         reply = fault.reply if fault is not None and fault.reply is not None else self._proper(received)
-        self.log.append(Exchange(received, reply))
+        self.log.append(Exchange(received, reply, started, time.monotonic()))
         return reply, fault
 
     def _next_fault(self, target: str) -> Fault | None:
@@ -171,17 +183,19 @@ class GitServer:
         expected = base64.b64encode(f"x-access-token:{self.token}".encode()).decode()
         if self.token is not None and received.headers.get("authorization") != f"Basic {expected}":
             return Reply(401, {"WWW-Authenticate": 'Basic realm="git"'})
-        return self._git(received)
+        return self.by_git(received)
 
-    def _git(self, received: Received) -> Reply:
+    def by_git(self, received: Received) -> Reply:
         """Run `git http-backend` as a CGI program (RFC 3875)."""
         env = git_environment(
             GIT_PROJECT_ROOT=str(self.root),
             GIT_HTTP_EXPORT_ALL="1",
             GIT_PROTOCOL=received.headers.get("git-protocol", "") if self.protocol_v2 else "",
-            GIT_CONFIG_COUNT="1",
+            GIT_CONFIG_COUNT="2",
             GIT_CONFIG_KEY_0="uploadpack.allowFilter",
             GIT_CONFIG_VALUE_0="true" if self.allow_filter else "false",
+            GIT_CONFIG_KEY_1="http.receivepack",
+            GIT_CONFIG_VALUE_1="true" if self.allow_push else "false",
             PATH_INFO=f"/{received.path}",
             QUERY_STRING=received.query,
             REQUEST_METHOD=received.method,
@@ -199,8 +213,8 @@ class GitServer:
 class _Http(ThreadingHTTPServer):
     daemon_threads = False  # server_close() joins them, so that a test leaks none
 
-    def __init__(self, owner: GitServer) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+    def __init__(self, owner: GitServer, port: int) -> None:
+        super().__init__(("127.0.0.1", port), _Handler)
         self.owner = owner
         self.errors: list[BaseException] = []
         self._open: set[socket] = set()
@@ -210,6 +224,8 @@ class _Http(ThreadingHTTPServer):
         with self._lock:
             self.owner.connections += 1
             self._open.add(request)
+        # Answers go out at once: the waits of Nagle's algorithm would be taken for ours.
+        request.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
         super().process_request(request, client_address)
 
     def shutdown_request(self, request: Any) -> None:  # noqa: ANN401

@@ -130,5 +130,12 @@ class Repo:
             self.git("--git-dir", str(path), "symbolic-ref", "HEAD", self.git("symbolic-ref", "HEAD"))
         return path
 
+    @staticmethod
+    def bare(path: Path) -> None:
+        """Make an empty bare repository at `path`, its default branch `main`."""
+        path.mkdir(parents=True, exist_ok=True)
+        command = ["git", "init", "-q", "--bare", "-b", "main"]
+        subprocess.run(command, cwd=path, env=git_environment(), capture_output=True, check=True)
+
     def _stage(self, mode: str, id_: str, path: str) -> None:
         self.git("update-index", "--add", "--cacheinfo", f"{mode},{id_},{path}")

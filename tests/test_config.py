@@ -29,7 +29,7 @@ def value(name: str, text: str) -> object:
 def test_without_anything_set_the_documented_defaults_hold() -> None:
     settings = load_settings({})
     assert (settings.repo, settings.ref) == ("Danservfinn/kurultai-skills", "HEAD")
-    assert settings.remote == "https://github.com/Danservfinn/kurultai-skills.git"
+    assert settings.github_api_url == "https://api.github.com"
     assert (settings.channel, settings.skills_root, settings.store_uri) == ("prod", "", None)
     assert (settings.polling_interval_seconds, settings.lock_ttl_seconds) == (300.0, 300.0)
     assert settings.pull_interval_seconds == 2.0
@@ -57,6 +57,9 @@ def test_without_anything_set_the_documented_defaults_hold() -> None:
         ("GITHUB_BRANCH", "main", "main"),
         ("PULLER_KEY_HASHES", "a:1\n\n b:2 \n", ("a:1", "b:2")),
         ("POLL_AUTH", "iam", "iam"),
+        ("GITHUB_APP_ID", " 12 ", "12"),
+        ("GITHUB_APP_KEY", "-----BEGIN X-----\\nabc\\n", "-----BEGIN X-----\nabc\n"),
+        ("GITHUB_APP_KEY", " -----BEGIN X-----\nabc\n ", "-----BEGIN X-----\nabc"),
     ],
 )
 def test_a_setting_is_read_in_its_own_unit(name: str, text: str, expected: object) -> None:

@@ -189,9 +189,7 @@ class SmartHttp(Urllib3HttpGitClient):
         if status == _OK:
             return
         if status in _REDIRECTS:
-            raise RejectedError(
-                "SOURCE_MOVED", f"the repository at {where} has moved ({status}): use its new address"
-            )
+            raise RejectedError("SOURCE_MOVED", f"the repository at {where} has moved ({status}): use its new address")
         if status == _RATE_LIMITED or (status in _DENIED and wait is not None):
             raise _unavailable("SOURCE_RATE_LIMITED", f"{where} limits our rate ({status})", wait)
         if status in _DENIED:

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from shared.core.names import parse_timestamp, timestamp
-from shared.core.summary import LATENCY_BUCKETS_MS, Summary
+from shared.core.summary import LATENCY_BUCKETS_MS, Summary, blocked_until
 from shared.errors import InputError
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 STALE_AFTER_POLLS = 3
 SILENT_AFTER = timedelta(minutes=5)
 _RECENT = 10
+_COUNTERS = ("webhooks", "webhooks_lost", "polls", "deployments", "rejected", "failed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +60,7 @@ def health_of(evidence: Evidence, now: datetime) -> dict[str, object]:
                 "status": "enabled" if evidence.webhook_configured else "disabled",
                 "configured": evidence.webhook_configured,
                 "last_received": evidence.summary.webhook.get("last_received"),
+                "last_lost": evidence.summary.webhook.get("last_lost"),
             },
             # The audit graph comes with a later version; nothing is pending where nothing is kept.
             "audit": {"status": "disabled", "pending": 0},
@@ -96,7 +98,7 @@ def kpis(summary: Summary) -> dict[str, object]:
     bounds, in milliseconds, of the histogram's buckets from call to moved pointer; None where nothing was measured or it
     took longer than the last bound.
     """
-    totals = {key: _total(summary, key) for key in ("webhooks", "polls", "deployments", "rejected", "failed")}
+    totals = {key: _total(summary, key) for key in _COUNTERS}
     finished = totals["deployments"] + totals["rejected"]
     attempts = finished + totals["failed"]
     return {
@@ -126,7 +128,14 @@ def _poller(evidence: Evidence, now: datetime) -> dict[str, object]:
         allowed = timedelta(seconds=STALE_AFTER_POLLS * evidence.poll_seconds)
         status = "running" if now - parse_timestamp(last) <= allowed else "stale"
     described = {"status": status, "last_check": last, "last_deployed_sha": None if pointer is None else pointer.commit}
-    return {**described, "error": noted.get("error"), "error_at": noted.get("error_at")}
+    blocked = blocked_until(evidence.summary, now)
+    return {
+        **described,
+        "error": noted.get("error"),
+        "error_at": noted.get("error_at"),
+        # The API is left alone until then, and the git protocol is used instead.
+        "rate_limited_until": None if blocked is None else timestamp(blocked),
+    }
 
 
 def _puller(report: Mapping[str, object], pointer: Pointer | None, now: datetime) -> dict[str, object]:

@@ -7,18 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from shared.core.canonical import canonical_bytes, parse_object
-from shared.core.names import parse_deployment, parse_timestamp
+from shared.core.names import parse_deployment, parse_timestamp, timestamp
 from shared.errors import InputError
 from shared.model import DeploymentId
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
 
     from shared.core.decide import Decision
-    from shared.model import Pointer
+    from shared.model import FailedDelivery, Pointer
 
 SCHEMA = "skill-sync/summary/1"
 MAX_DEPLOYMENTS = 50
@@ -27,7 +29,12 @@ MAX_NAMES = 20
 LATENCY_BUCKETS_MS = (250, 500, 1000, 2000, 4000, 8000, 25_000)
 """Upper bounds of the histogram's buckets; one more bucket holds what took longer."""
 
-_TIMES = frozenset({"last_check", "last_received", "error_at"})
+LONGEST_BLOCK = timedelta(hours=2)
+"""GitHub's primary rate limit is measured by the hour."""
+MAX_LOST = 100
+"""As many numbers of lost deliveries are kept as one look at the forge's list can show."""
+
+_TIMES = frozenset({"last_check", "last_received", "last_lost", "error_at", "blocked_until"})
 
 Line = dict[str, object]
 """One deployment as the summary and the API show it: `line_of` says what it holds."""
@@ -35,11 +42,16 @@ Line = dict[str, object]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """The summary's content. `webhook` and `poller` hold the last times; `days` counters by day, `latency` among them."""
+    """The summary's content.
+
+    `webhook` and `poller` hold the last times, `source` until when the source's API has told us to stay away; `days`
+    counters by day, `latency` among them.
+    """
 
     deployments: tuple[Line, ...] = ()
     webhook: dict[str, object] = field(default_factory=dict)
     poller: dict[str, object] = field(default_factory=dict)
+    source: dict[str, object] = field(default_factory=dict)
     days: dict[str, dict[str, object]] = field(default_factory=dict)
 
     @property
@@ -60,6 +72,7 @@ def summary_bytes(summary: Summary) -> bytes:
             "deployments": list(summary.deployments),
             "webhook": summary.webhook,
             "poller": summary.poller,
+            "source": summary.source,
             "days": summary.days,
         }
     )
@@ -79,6 +92,7 @@ def parse_summary(data: bytes) -> Summary:
             deployments=tuple(known),
             webhook=_noted(document.get("webhook")),
             poller=_noted(document.get("poller")),
+            source=_noted(document.get("source")),
             days={key: _mapping(value) for key, value in _mapping(document.get("days")).items()},
         )
         return summary if document.get("schema") == SCHEMA and summary.newest >= (0, 0) else Summary()
@@ -130,10 +144,44 @@ def with_deployments(summary: Summary, lines: Iterable[Line]) -> Summary:
     return replace(counted, deployments=tuple(ordered[-MAX_DEPLOYMENTS:]))
 
 
-def with_webhook(summary: Summary, at: str) -> Summary:
-    """Note the last genuine webhook that asked for a sync."""
+def with_webhook(summary: Summary, at: str, hook: int | None = None) -> Summary:
+    """Note the last genuine webhook that asked for a sync, and which of the repository's hooks made the call."""
     received = max(at, str(summary.webhook.get("last_received", "")))
-    return count(replace(summary, webhook={**summary.webhook, "last_received": received}), at[:10], "webhooks")
+    noted = {**summary.webhook, "last_received": received, **({} if hook is None else {"hook": hook})}
+    return count(replace(summary, webhook=noted), at[:10], "webhooks")
+
+
+def with_lost(summary: Summary, lost: Sequence[FailedDelivery]) -> Summary:
+    """Note webhook calls that never arrived; each is counted once, on the day of its last attempt."""
+    known = lost_deliveries(summary)
+    fresh = {item.id: item for item in lost if item.id not in known}
+    if not fresh:
+        return summary
+    last = max([str(summary.webhook.get("last_lost", "")), *(timestamp(item.delivered_at) for item in fresh.values())])
+    numbers = sorted({*known, *fresh})[-MAX_LOST:]
+    counted = replace(summary, webhook={**summary.webhook, "last_lost": last, "lost": numbers})
+    for item in fresh.values():
+        counted = count(counted, timestamp(item.delivered_at)[:10], "webhooks_lost")
+    return counted
+
+
+def lost_deliveries(summary: Summary) -> frozenset[int]:
+    """Return the numbers of the deliveries that are known to be lost."""
+    numbers = summary.webhook.get("lost")
+    return frozenset(item for item in numbers if isinstance(item, int)) if isinstance(numbers, list) else frozenset()
+
+
+def with_blocked(summary: Summary, until: datetime | None, now: datetime) -> Summary:
+    """Note until when the source's API must be left alone: the later of what was known and `until`, if still to come."""
+    times = [moment for moment in (until, blocked_until(summary, now)) if moment is not None and moment > now]
+    return replace(summary, source={"blocked_until": timestamp(max(times))} if times else {})
+
+
+def blocked_until(summary: Summary, now: datetime) -> datetime | None:
+    """Return until when the source's API must be left alone; a time that lies absurdly far ahead is not believed."""
+    noted = summary.source.get("blocked_until")
+    moment = None if noted is None else parse_timestamp(str(noted))
+    return moment if moment is not None and now < moment <= now + LONGEST_BLOCK else None
 
 
 def with_poll(summary: Summary, at: str, commit: str) -> Summary:

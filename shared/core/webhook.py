@@ -22,6 +22,7 @@ MAX_BODY_BYTES = 25 * 1024 * 1024
 """GitHub sends no larger payload."""
 _SIGNATURE = re.compile(r"sha256=([0-9a-fA-F]{64})")
 _SHA = re.compile(r"[0-9a-f]{40}")
+_HOOK = re.compile(r"[1-9][0-9]{0,17}")
 _NO_COMMIT = "0" * 40
 
 
@@ -75,6 +76,17 @@ def parse_push(body: bytes) -> Push | None:
         )
     except InputError as error:
         raise InputError("PAYLOAD_INVALID", error.message) from None
+
+
+def hook_number(header: str | None) -> int | None:
+    """Read which of the repository's hooks made the call; None when that cannot be told.
+
+    The signature does not cover it, so it may only serve to look at that hook's own list of deliveries.
+
+    Args:
+        header: The value of `X-GitHub-Hook-ID`.
+    """
+    return int(header) if header is not None and _HOOK.fullmatch(header) else None
 
 
 def ignored_because(push: Push | None, *, repo: str, branch: str | None) -> str | None:

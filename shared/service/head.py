@@ -53,6 +53,9 @@ class HeadReader:
 
     def _lags(self, head: CommitSha, known: CommitSha | None) -> bool:
         push = self._push
-        if push is not None and self.standing(head, push.after) is Standing.AHEAD:
+        # Where the push began it has not arrived yet, a forced one as little; of that no ancestry tells.
+        if push is not None and (
+            head == push.before != push.after or self.standing(head, push.after) is Standing.AHEAD
+        ):
             return True
         return known is not None and self.standing(known, head) is Standing.BEHIND

@@ -23,6 +23,7 @@ from shared.core.summary import (
 )
 from shared.errors import ConflictError, RejectedError, SkillSyncError, UnavailableError
 from shared.service.objects import create_once, read_manifest, read_record, swap, write_record
+from shared.service.quota import with_quota
 
 if TYPE_CHECKING:
     from shared.core.summary import Change, Line
@@ -107,14 +108,24 @@ def update_summary(context: Context, live: Live, change: Change) -> None:
     _swap_summary(context, live.summary, live.summary_generation, change)
 
 
+def read_summary(context: Context) -> tuple[Summary, int]:
+    """Read the summary and its generation; an empty one and 0 when there is none."""
+    stored = context.store.get(SUMMARY)
+    return (Summary(), 0) if stored is None else (parse_summary(stored.data), stored.generation)
+
+
+def change_summary(context: Context, change: Change) -> None:
+    """Change the summary as it is now; errors as for `update_summary`."""
+    summary, generation = read_summary(context)
+    _swap_summary(context, summary, generation, change)
+
+
 def _swap_summary(context: Context, summary: Summary, generation: int, change: Change) -> None:
     for _ in range(_ATTEMPTS):
         try:
             swap(context.store, SUMMARY, summary_bytes(change(summary)), if_generation=generation)
         except ConflictError:
-            stored = context.store.get(SUMMARY)
-            summary = Summary() if stored is None else parse_summary(stored.data)
-            generation = 0 if stored is None else stored.generation
+            summary, generation = read_summary(context)
         else:
             return
     raise ConflictError("SUMMARY_BUSY", "the summary kept changing under the write")
@@ -132,13 +143,10 @@ def record_failure(context: Context, code: str) -> None:
     """Note that a sync failed, with one event when the fault is a new one; never fails itself."""
     at = timestamp(context.clock.now())
     try:
-        stored = context.store.get(SUMMARY)
-        summary = Summary() if stored is None else parse_summary(stored.data)
+        summary, generation = read_summary(context)
         if summary.poller.get("error") != code:
             create_once(context.store, *event(at, f"failed-{code.lower()}", "failed", {"code": code}))
-        _swap_summary(
-            context, summary, 0 if stored is None else stored.generation, lambda it: with_failure(it, at, code)
-        )
+        _swap_summary(context, summary, generation, lambda held: with_failure(with_quota(context, held), at, code))
     except SkillSyncError as error:
         log.warning("The failure was not noted", code=error.code, failure=code)
 

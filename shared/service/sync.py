@@ -17,8 +17,10 @@ from shared.model import Action, Standing, Status, Trigger
 from shared.service.gather import Head, judge_skills, read_head
 from shared.service.head import HeadReader
 from shared.service.live import read_live
+from shared.service.lost import record_lost_webhooks
 from shared.service.objects import read_manifest
 from shared.service.publish import Intent, publish, refresh
+from shared.service.quota import obey, with_quota
 from shared.service.record import heal, note, record_failure, record_rewrite, secure_record
 
 if TYPE_CHECKING:
@@ -35,10 +37,15 @@ _NOT_WITHHELD = "NOT_WITHHELD"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """What is asked for. `push` is what a webhook said, `release` the withheld skills that a person lets go."""
+    """What is asked for.
+
+    `push` is what a webhook said, `hook` the number of the hook that made the call, `release` the withheld skills that a
+    person lets go.
+    """
 
     trigger: Trigger
     push: Push | None = None
+    hook: int | None = None
     release: tuple[SkillId, ...] = ()
 
 
@@ -72,7 +79,7 @@ def synchronise(context: Context, command: Command, deadline: Deadline) -> Outco
     while True:
         deadline.check()
         try:
-            return run.once()
+            outcome = run.once()
         except ConflictError as conflict:
             log.info("Another deployment came first; gathering again", code=conflict.code)
         except DeadlineError:
@@ -84,6 +91,10 @@ def synchronise(context: Context, command: Command, deadline: Deadline) -> Outco
             deadline.check()
             record_failure(context, error.code)
             raise
+        else:
+            if run.found_unannounced:
+                record_lost_webhooks(context, deadline)
+            return outcome
 
 
 class _Run:
@@ -96,6 +107,8 @@ class _Run:
         self._heads = HeadReader(context.source, context.clock, command.push)
         self._rules = rule_set_version(context.terms)
         self._release: dict[SkillId, TreeId | None] | None = None
+        self.found_unannounced = False
+        """Whether a poll found commits that no webhook has brought: their calls may have been lost."""
 
     def once(self) -> Outcome:
         """Try once, from the pointer on."""
@@ -103,6 +116,7 @@ class _Run:
         live = read_live(context)
         if heal(context, live):
             live = read_live(context)
+        obey(context, live.summary)
         commit = self._heads.settled_head(live.pointer, self._deadline)
         if live.pointer is not None and live.pointer.commit == commit and self._is_plain():
             return self._unchanged(live, live.pointer, commit)
@@ -110,6 +124,7 @@ class _Run:
         self._bind_release(before)
         outdated = self._command.trigger is Trigger.POLLING and self._is_outdated(before)
         new_head = live.pointer is None or live.pointer.commit != commit
+        self.found_unannounced |= new_head and self._command.trigger is Trigger.POLLING
         if live.pointer is not None and not (new_head or outdated or self._release):
             return self._unchanged(live, live.pointer, commit)
         head = read_head(context, commit)
@@ -199,9 +214,12 @@ class _Run:
         at = timestamp(self._context.clock.now())
 
         def change(summary: Summary) -> Summary:
+            summary = with_quota(self._context, summary)
             if self._command.trigger is Trigger.POLLING:
                 return with_poll(summary, at, commit)
-            return with_webhook(summary, at) if self._command.trigger is Trigger.WEBHOOK else summary
+            return (
+                with_webhook(summary, at, self._command.hook) if self._command.trigger is Trigger.WEBHOOK else summary
+            )
 
         return change
 

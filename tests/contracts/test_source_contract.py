@@ -12,10 +12,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from shared.adapters.clock import SystemClock
 from shared.adapters.git_remote import open_source
+from shared.adapters.github import GitHub, Repository
+from shared.adapters.github_quota import ProcessQuota
+from shared.adapters.threads import in_threads
 from shared.errors import RejectedError, UnavailableError
 from shared.model import BlobId, CommitSha, Kind, Standing
 from tests.git_server import GitServer
+from tests.github.server import GitHubStandIn
+from tests.github.switches import Switches
 from tests.repos import Repo
 
 if TYPE_CHECKING:
@@ -91,12 +97,47 @@ def _http(repo: Repo, folder: Path, *, protocol_v2: bool = True, allow_filter: b
         )
 
 
+@contextmanager
+def github_rest(repo: Repo, folder: Path) -> Iterator[Place]:
+    with _github(repo, folder, Switches()) as place:
+        yield place
+
+
+@contextmanager
+def github_rest_truncated(repo: Repo, folder: Path) -> Iterator[Place]:
+    with _github(repo, folder, Switches(truncate_trees_above=2)) as place:
+        yield place
+
+
+@contextmanager
+def github_refusing_rest(repo: Repo, folder: Path) -> Iterator[Place]:
+    with _github(repo, folder, Switches(status=403, status_times=10**9, retry_after=60)) as place:
+        yield place
+
+
+@contextmanager
+def _github(repo: Repo, folder: Path, switches: Switches) -> Iterator[Place]:
+    with GitHubStandIn(folder / "github") as server:
+        server.switches = switches
+        clock = SystemClock()
+        repository = Repository(api_url=server.api_url, owner="octo", name="skills")
+        github = GitHub(repository, quota=ProcessQuota(clock), together=in_threads, clock=clock)
+        yield Place(
+            repo=repo,
+            publish=lambda: server.publish("octo/skills", repo),
+            open=lambda branch: github.source(branch, seconds=lambda: 30.0),
+        )
+
+
 ADAPTERS: list[Callable[[Repo, Path], AbstractContextManager[Place]]] = [
     local_with_work_tree,
     local_bare,
     http_with_filter,
     http_without_filter,
     http_protocol_v0,
+    github_rest,
+    github_rest_truncated,
+    github_refusing_rest,
 ]
 
 

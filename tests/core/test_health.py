@@ -57,7 +57,7 @@ def test_health_has_the_shape_that_monitors_read() -> None:
         POINTER.head_checked_at,
         commit(3),
     )
-    assert webhook == {"status": "enabled", "configured": True, "last_received": at(0)}
+    assert webhook == {"status": "enabled", "configured": True, "last_received": at(0), "last_lost": None}
     assert audit == {"status": "disabled", "pending": 0}
     assert pullers == [{"id": "p", "status": "current", "last_report": at(0), "deployment": "1-3", "reasons": []}]
     assert found["skills"] == {"count": 3, "withheld": 1, "last_updated": ["a"]}

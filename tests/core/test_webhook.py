@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.core.webhook import check_signature, ignored_because, parse_push
+from shared.core.webhook import check_signature, hook_number, ignored_because, parse_push
 from shared.errors import DeniedError, InputError
 from shared.model import Push
 from tests.core.samples import git_id
@@ -251,3 +251,13 @@ JSON = st.recursive(
 def test_no_payload_raises_anything_but_an_input_error(changes: dict[str, object]) -> None:
     with contextlib.suppress(InputError):
         parsed(**changes)
+
+
+@pytest.mark.parametrize(("header", "number"), [("1", 1), ("292430182", 292430182), ("9" * 18, int("9" * 18))])
+def test_the_hooks_number_is_read_from_its_header(header: str, number: int) -> None:
+    assert hook_number(header) == number
+
+
+@pytest.mark.parametrize("header", [None, "", "0", "-1", "1.5", "abc", "1\n", "٣", "9" * 19, "1" * 100_000])
+def test_anything_else_is_no_hooks_number(header: str | None) -> None:
+    assert hook_number(header) is None

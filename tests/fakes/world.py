@@ -23,7 +23,7 @@ from tests.fakes.memory_store import MemoryStore
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from shared.ports import Source, Store, Together
+    from shared.ports import Hooks, Quota, Source, Store, Together
 
 T = TypeVar("T")
 
@@ -66,6 +66,8 @@ class World:
         self.terms = Terms(validation=policy)
         self.root = ""
         self.together: Together = in_order
+        self.quota: Quota | None = None
+        self.hooks: Hooks | None = None
 
     @property
     def context(self) -> Context:
@@ -79,6 +81,8 @@ class World:
             terms=self.terms,
             root=self.root,
             poll_seconds=300.0,
+            quota=self.quota,
+            hooks=self.hooks,
         )
 
     def push(self, *parts: Files) -> Push:
@@ -87,8 +91,8 @@ class World:
         after = self.repository.commit({path: data for part in parts for path, data in part.items()})
         return a_push(before or CommitSha("0" * 40), after)
 
-    def webhook(self, push: Push, *, seconds: float = 8.0) -> Outcome:
-        return self._sync(Command(trigger=Trigger.WEBHOOK, push=push), seconds)
+    def webhook(self, push: Push, *, seconds: float = 8.0, hook: int | None = None) -> Outcome:
+        return self._sync(Command(trigger=Trigger.WEBHOOK, push=push, hook=hook), seconds)
 
     def poll(self, *, seconds: float = 300.0) -> Outcome:
         return self._sync(Command(trigger=Trigger.POLLING), seconds)

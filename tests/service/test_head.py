@@ -94,8 +94,18 @@ def test_a_head_beside_the_pointer_is_a_rewritten_history_and_no_lag() -> None:
 
 
 def test_a_push_that_nobody_can_place_is_waited_for_by_nobody() -> None:
-    assert settled(Showing(SECOND), at(SECOND), (SECOND, UNKNOWN), forced=True) == (SECOND, [])
+    assert settled(Showing(SECOND), at(SECOND), (FIRST, UNKNOWN), forced=True) == (SECOND, [])
     assert settled(Showing(SECOND), at(UNKNOWN)) == (SECOND, [])
+
+
+def test_a_forced_push_is_waited_for_while_the_head_is_where_it_began() -> None:
+    source = Showing(THIRD, THIRD, ASIDE)
+    assert settled(source, at(THIRD), (THIRD, ASIDE), forced=True) == (ASIDE, [0.5, 1.0])
+    assert settled(Showing(THIRD), at(THIRD), (THIRD, UNKNOWN), forced=True) == (THIRD, list(PAUSES_SECONDS))
+
+
+def test_a_push_that_changed_no_commit_is_waited_for_by_nobody() -> None:
+    assert settled(Showing(THIRD), at(THIRD), (THIRD, THIRD), forced=True) == (THIRD, [])
 
 
 def test_a_forced_push_is_not_believed_about_how_commits_stand() -> None:

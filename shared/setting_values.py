@@ -1,0 +1,85 @@
+"""How the text of a setting becomes a value: one small function a form. Each raises ValueError, saying what was expected."""
+
+from __future__ import annotations
+
+from shared.core.rules import ValidationPolicy, VersionPolicy
+
+MAX_SECRETS = 2
+LEAST_SECRET_CHARS = 32
+
+
+def text(value: str) -> str:
+    """Take the text as it is."""
+    return value
+
+
+def positive_int(value: str) -> int:
+    """Read a whole number of at least 1."""
+    if not value.isascii() or not value.isdigit() or int(value) < 1:
+        raise ValueError("a whole number of at least 1")
+    return int(value)
+
+
+def positive_seconds(value: str) -> float:
+    """Read a number of seconds above 0."""
+    if not 0 < float(value) < float("inf"):
+        raise ValueError("a number above 0")
+    return float(value)
+
+
+def minutes(value: str) -> float:
+    """Read a number of minutes above 0, as seconds."""
+    return 60 * positive_seconds(value)
+
+
+def secrets(value: str) -> tuple[str, ...]:
+    """Read one shared secret, or two while it is rotated: one a line, newest first."""
+    found = tuple(line.strip() for line in value.splitlines() if line.strip())
+    if len(found) > MAX_SECRETS:
+        raise ValueError(f"at most {MAX_SECRETS} values, one a line, newest first")
+    if any(len(line) < LEAST_SECRET_CHARS or any(char.isspace() for char in line) for line in found):
+        raise ValueError(f"values of at least {LEAST_SECRET_CHARS} characters without blanks inside")
+    return found
+
+
+def lines(value: str) -> tuple[str, ...]:
+    """Read lines, without the empty ones."""
+    return tuple(line.strip() for line in value.splitlines() if line.strip())
+
+
+def layouts(value: str) -> tuple[str, ...]:
+    """Read a list with commas of the layouts that the volume gets."""
+    found = tuple(part.strip() for part in value.split(","))
+    if not found or any(part not in {"tree", "flat"} for part in found):
+        raise ValueError("tree, flat, or both with a comma between")
+    return found
+
+
+def pem(value: str) -> str:
+    r"""Read a PEM file's text, in which `\n` may stand for the ends of lines."""
+    return value.strip().replace("\\n", "\n")
+
+
+def poll_auth(value: str) -> str:
+    """Read who may poll."""
+    if value not in {"api_key", "iam"}:
+        raise ValueError("api_key or iam")
+    return value
+
+
+def root(value: str) -> str:
+    """Read a folder of the repository; empty for all of it."""
+    root = value.strip().strip("/")
+    if any(part in {"", ".", ".."} for part in root.split("/")) and root:
+        raise ValueError("a folder of the repository, such as skills")
+    return root
+
+
+def validation(value: str) -> ValidationPolicy:
+    """Read the validation policy."""
+    return ValidationPolicy(value)
+
+
+def version(value: str) -> VersionPolicy:
+    """Read the version policy."""
+    return VersionPolicy(value)
