@@ -1,5 +1,6 @@
 # make run    the whole job on this machine        make test   every test
 # make push   announce the local branch head       make lint   ruff and mypy
+#                                                  make bench  how fast, how many requests, how much memory
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -8,18 +9,25 @@ REPO   ?=
 BRANCH ?=
 PORT   ?= 8080
 DATA   ?= .data
+GITHUB ?=
 
-.PHONY: run push test lint format clean
+.PHONY: run push test bench history lint format clean
 .DEFAULT_GOAL := run
 
 run: $(VENV)/.runtime
-	@exec $(BIN)/python -m shared.cli run --repo "$(REPO)" --branch "$(BRANCH)" --port "$(PORT)" --data "$(DATA)"
+	@exec $(BIN)/python -m shared.cli run --repo "$(REPO)" --branch "$(BRANCH)" --port "$(PORT)" --data "$(DATA)" --github "$(GITHUB)"
 
 push: $(VENV)/.runtime
 	@$(BIN)/python -m shared.cli push --data "$(DATA)"
 
-test: $(VENV)/.development
+test: $(VENV)/.development $(VENV)/.node
 	$(BIN)/python -m pytest $(ARGS)
+
+bench: $(VENV)/.development
+	$(BIN)/python -m tests.bench $(ARGS)
+
+history: $(VENV)/.development
+	$(BIN)/python -m tests.history --repo "$(REPO)" --branch "$(BRANCH)" $(ARGS)
 
 lint: $(VENV)/.development
 	$(BIN)/ruff format --check .
@@ -31,13 +39,19 @@ format: $(VENV)/.development
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) tests/node/node_modules .mypy_cache .ruff_cache .hypothesis
 
 # A stamp is written only after everything is installed: an interrupted install is done again.
 $(VENV)/.runtime: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "skill-sync needs Python 3.11 or newer; name one with PYTHON=" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+# GitHub's own example payloads. Without npm the tests that need them are skipped, and say so.
+$(VENV)/.node: tests/node/package.json $(VENV)/.runtime
+	@if command -v npm >/dev/null; then npm install --prefix tests/node --no-package-lock --no-audit --no-fund --ignore-scripts --silent; \
+	else echo "npm not found: the tests on GitHub's example payloads will be skipped" >&2; fi
 	@touch $@
 
 $(VENV)/.development: $(VENV)/.runtime tests/requirements.txt

@@ -10,6 +10,8 @@ from shared.cli.announce import announce
 from shared.cli.run import Options, run
 from shared.errors import SkillSyncError
 
+STAND_IN = "stand-in"
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command.
@@ -24,7 +26,13 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if options.command == "run":
             return run(
-                Options(repo=options.repo, branch=options.branch, port=options.port, data=options.data.resolve())
+                Options(
+                    repo=options.repo,
+                    branch=options.branch,
+                    port=options.port,
+                    data=options.data.resolve(),
+                    github=options.github == STAND_IN,
+                )
             )
         return announce(options.data.resolve())
     except SkillSyncError as error:
@@ -39,6 +47,12 @@ def _parser() -> argparse.ArgumentParser:
     local.add_argument("--repo", default="", help="path or URL of a git repository (default: a sample is created)")
     local.add_argument("--branch", default="", help="branch to follow (default: the repository's default branch)")
     local.add_argument("--port", type=int, default=8080, help="port on 127.0.0.1 (default: %(default)s)")
+    local.add_argument(
+        "--github",
+        choices=["", STAND_IN],
+        default="",
+        help="put a stand-in for GitHub between the repository and the functions: REST API, git and webhooks",
+    )
     push = commands.add_parser("push", help="announce the branch head to a running `run`, as GitHub's webhook would")
     for command in (local, push):
         command.add_argument(

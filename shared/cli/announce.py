@@ -1,4 +1,7 @@
-"""`push`: announce the local repository's branch head to a running `run`, signed, as GitHub's webhook would."""
+"""`push`: bring the local repository's branch head to a running `run`.
+
+Announced by a signed webhook as GitHub would, or, where a stand-in for GitHub runs, pushed there: it announces it itself.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import hmac
 import json
 import uuid
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx
 
@@ -14,12 +18,15 @@ from shared.cli.local import reopen
 from shared.cli.sample import git
 from shared.errors import ConfigError, UnavailableError
 
+if TYPE_CHECKING:
+    from shared.cli.local import Running
+
 _TIMEOUT_SECONDS = 15.0
 _OK = 300
 
 
 def announce(data: Path) -> int:
-    """Send the push webhook and print the answer.
+    """Push to the stand-in for GitHub, or send the push webhook, and print the answer.
 
     Args:
         data: The data folder of the running installation.
@@ -36,6 +43,8 @@ def announce(data: Path) -> int:
         raise ConfigError(
             "REPO_REMOTE", f"{running.source} is remote; its own webhook announces pushes, and the timer finds them"
         )
+    if running.github:
+        return _push(running)
     body = json.dumps(push_payload(Path(running.source), running.branch, running.repo)).encode()
     try:
         answer = httpx.post(
@@ -48,6 +57,12 @@ def announce(data: Path) -> int:
         raise UnavailableError("NOT_RUNNING", f"{running.url} does not answer ({type(error).__name__})") from None
     print(f"{answer.status_code} {answer.text.strip()}")
     return 0 if answer.status_code < _OK else 1
+
+
+def _push(running: Running) -> int:
+    branch = running.branch or git(Path(running.source), "symbolic-ref", "--short", "HEAD")
+    print(git(Path(running.source), "push", "--porcelain", running.github, f"HEAD:refs/heads/{branch}"))
+    return 0
 
 
 def push_payload(path: Path, branch: str, repo: str) -> dict[str, object]:

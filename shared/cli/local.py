@@ -13,12 +13,17 @@ from shared.cli.sample import make_sample
 from shared.errors import ConfigError
 
 _GITHUB = re.compile(r"https://github\.com/([\w.-]+)/([\w.-]+?)(?:\.git)?/?")
+_NEVER_INHERITED = frozenset({"SOURCE_URL", "GITHUB_API_URL", "GITHUB_BRANCH", "GITHUB_APP_ID", "GITHUB_APP_KEY"})
 _ODD = re.compile(r"[^\w.-]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Local:
-    """A local installation. `source` is a path or URL; `branch` may be empty for the default branch."""
+    """A local installation.
+
+    `source` is a path or URL; `branch` may be empty for the default branch; `github` says whether a stand-in for GitHub
+    stands between the repository and the functions.
+    """
 
     data: Path
     source: str
@@ -27,11 +32,17 @@ class Local:
     name: str
     port: int
     keys: dict[str, str]
+    github: bool = False
 
     @property
     def url(self) -> str:
         """Where the functions answer."""
         return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def github_url(self) -> str:
+        """Where the stand-in for GitHub answers."""
+        return f"http://127.0.0.1:{self.port + 1}"
 
     @property
     def skills(self) -> Path:
@@ -42,7 +53,7 @@ class Local:
         """Return the environment of all processes; nothing of the caller's own settings leaks in."""
         settings = {
             "STORE_URI": f"sqlite://{self.data / 'store.db'}",
-            "SOURCE_URL": self.source,
+            **self._upstream(),
             "GITHUB_OWNER": self.owner,
             "GITHUB_REPO": self.name,
             "POLLING_INTERVAL_MIN": "0.5",
@@ -58,7 +69,7 @@ class Local:
         }
         if self.branch:
             settings["GITHUB_BRANCH"] = self.branch
-        ours = {*settings, *self.keys, "GITHUB_BRANCH", "STORE_URI"}
+        ours = {*settings, *self.keys, *_NEVER_INHERITED}
         inherited = {
             name: value
             for name, value in os.environ.items()
@@ -66,19 +77,26 @@ class Local:
         }
         return {**inherited, **settings, **self.keys, "PYTHONUNBUFFERED": "1"}
 
+    def _upstream(self) -> dict[str, str]:
+        return {"GITHUB_API_URL": f"{self.github_url}/api/v3"} if self.github else {"SOURCE_URL": self.source}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Running:
-    """What another command needs to know of a local installation: what it serves, and where it answers."""
+    """What another command needs to know of a local installation: what it serves, and where it answers.
+
+    `github` is the address of the repository at the stand-in for GitHub, empty where there is none.
+    """
 
     source: str
     branch: str
     repo: str
     url: str
+    github: str
     keys: dict[str, str]
 
 
-def prepare(*, repo: str, branch: str, port: int, data: Path) -> Local:
+def prepare(*, repo: str, branch: str, port: int, data: Path, github: bool = False) -> Local:
     """Make folders, keys and, where no repository is named, the sample repository.
 
     Raises:
@@ -88,9 +106,22 @@ def prepare(*, repo: str, branch: str, port: int, data: Path) -> Local:
     if not repo:
         make_sample(data / "sample-repo")
     source, owner, name = _identify(repo or str(data / "sample-repo"))
-    _claim(data / "run.json", {"source": source, "branch": branch, "repo": f"{owner}/{name}"}, port)
-    keys = load_keys(data / "keys.env")
-    return Local(data=data, source=source, branch=branch, owner=owner, name=name, port=port, keys=keys)
+    if github and "://" in source:
+        raise ConfigError(
+            "REPO_REMOTE", f"{source} is remote; the stand-in for GitHub serves a repository on this machine"
+        )
+    local = Local(
+        data=data,
+        source=source,
+        branch=branch,
+        owner=owner,
+        name=name,
+        port=port,
+        keys=load_keys(data / "keys.env"),
+        github=github,
+    )
+    _claim(data / "run.json", {"source": source, "branch": branch, "repo": f"{owner}/{name}"}, local)
+    return local
 
 
 def reopen(data: Path) -> Running:
@@ -106,6 +137,7 @@ def reopen(data: Path) -> Running:
             branch=notes["branch"],
             repo=notes["repo"],
             url=notes["url"],
+            github=notes.get("github", ""),
             keys=load_keys(data / "keys.env"),
         )
     except (OSError, KeyError):
@@ -132,7 +164,7 @@ def _notes(path: Path) -> dict[str, str]:
     return {str(key): str(value) for key, value in held.items()} if isinstance(held, dict) else {}
 
 
-def _claim(path: Path, wanted: dict[str, str], port: int) -> None:
+def _claim(path: Path, wanted: dict[str, str], local: Local) -> None:
     # A store holds the deployments of one repository; serving another from it would be refused by every check there is.
     if path.exists():
         held = _notes(path)
@@ -141,4 +173,5 @@ def _claim(path: Path, wanted: dict[str, str], port: int) -> None:
                 "DATA_IN_USE",
                 f"{path.parent} serves {held.get('source')}; choose another folder with DATA=, or remove it",
             )
-    path.write_text(json.dumps({**wanted, "url": f"http://127.0.0.1:{port}"}), encoding="utf-8")
+    github = f"{local.github_url}/{local.owner}/{local.name}.git" if local.github else ""
+    path.write_text(json.dumps({**wanted, "url": local.url, "github": github}), encoding="utf-8")

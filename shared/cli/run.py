@@ -27,12 +27,13 @@ _ROOT = Path(__file__).resolve().parent.parent.parent
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What `make run` passes on: REPO, BRANCH, PORT and DATA."""
+    """What `make run` passes on: REPO, BRANCH, PORT, DATA, and whether GITHUB is `stand-in`."""
 
     repo: str
     branch: str
     port: int
     data: Path
+    github: bool = False
 
 
 def run(options: Options) -> int:
@@ -47,14 +48,20 @@ def run(options: Options) -> int:
     Raises:
         ConfigError: the repository, the port or the data folder cannot be used.
     """
-    _check_port(options.port)
-    local = prepare(repo=options.repo, branch=options.branch, port=options.port, data=options.data)
+    for port in (options.port, options.port + 1) if options.github else (options.port,):
+        _check_port(port)
+    local = prepare(
+        repo=options.repo, branch=options.branch, port=options.port, data=options.data, github=options.github
+    )
     stop = threading.Event()
     _on_signal(stop)
     children: list[Child] = []
     try:
+        if local.github:
+            children.append(_github(local))
+            _wait_until_up(local.github_url, children[-1], stop)
         children.append(_functions(local))
-        _wait_until_up(local, children[0], stop)
+        _wait_until_up(f"{local.url}/health", children[-1], stop)
         children.append(_puller(local))
         print(first_screen(local), flush=True)
         return _serve(local, children, stop)
@@ -68,15 +75,12 @@ def run(options: Options) -> int:
 
 def first_screen(local: Local) -> str:
     """Say what runs, where the keys are, and what to try next."""
-    push = (
-        ""
-        if "://" in local.source
-        else "\n    commit something there; it arrives by the timer, or at once with: make push"
-    )
+    push = "" if "://" in local.source else f"\n    {_how_to_push(local)}"
+    github = f"\n  GitHub      {local.github_url}   (a stand-in; its switches: {local.github_url}/_control/switches)"
     return f"""
 skill-sync is running.
 
-  functions   {local.url}   (health: {local.url}/health)
+  functions   {local.url}   (health: {local.url}/health){github if local.github else ""}
   repository  {local.source}{f" ({local.branch})" if local.branch else ""}
   skills      {local.skills}
   keys        {local.data / "keys.env"}   (x-api-key is MANUAL_SYNC_API_KEY)
@@ -90,6 +94,12 @@ skill-sync is running.
 
   Ctrl-C ends everything.
 """
+
+
+def _how_to_push(local: Local) -> str:
+    if local.github:
+        return "commit something there, and push it to the stand-in with: make push"
+    return "commit something there; it arrives by the timer, or at once with: make push"
 
 
 def _serve(local: Local, children: list[Child], stop: threading.Event) -> int:
@@ -119,22 +129,34 @@ def _functions(local: Local) -> Child:
     return Child("functions", command, local.environment(), local.data / "log" / "functions.log")
 
 
+def _github(local: Local) -> Child:
+    # It belongs to the tests; the product only starts it for people who want to play with webhooks at home.
+    command = [
+        *(sys.executable, "-m", "tests.github"),
+        *("--root", str(local.data / "github"), "--port", str(local.port + 1)),
+        *("--repo", f"{local.owner}/{local.name}", "--from", local.source, "--branch", local.branch),
+        *("--webhook-url", f"{local.url}/webhook/github", "--secret-file", str(local.data / "keys.env")),
+    ]
+    environment = {**local.environment(), "PYTHONPATH": str(_ROOT)}
+    return Child("GitHub", command, environment, local.data / "log" / "github.log")
+
+
 def _puller(local: Local) -> Child:
     environment = {**local.environment(), "PYTHONPATH": str(_ROOT)}
     return Child("puller", [sys.executable, "-m", "shared.puller"], environment, local.data / "log" / "puller.log")
 
 
-def _wait_until_up(local: Local, functions: Child, stop: threading.Event) -> None:
+def _wait_until_up(url: str, child: Child, stop: threading.Event) -> None:
     until = time.monotonic() + START_SECONDS
-    while time.monotonic() < until and functions.exit_code is None and not stop.is_set():
+    while time.monotonic() < until and child.exit_code is None and not stop.is_set():
         try:
-            httpx.get(f"{local.url}/health", timeout=2.0)
+            httpx.get(url, timeout=2.0)
         except httpx.HTTPError:
             stop.wait(0.05)
         else:
             return
     if not stop.is_set():
-        raise UnavailableError("START_FAILED", f"the functions did not come up; see {functions.log}")
+        raise UnavailableError("START_FAILED", f"{child.name} did not come up; see {child.log}")
 
 
 def _check_port(port: int) -> None:

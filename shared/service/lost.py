@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from shared.service.context import Context, Deadline
 
 
+_REJECTED = 400
+"""So a webhook answers a push whose skills are all rejected: that call has arrived, whatever the forge calls it."""
+
+
 def record_lost_webhooks(context: Context, deadline: Deadline) -> None:
     """Look through the forge's list of deliveries and write one event for each that is newly known to be lost.
 
@@ -36,7 +40,7 @@ def record_lost_webhooks(context: Context, deadline: Deadline) -> None:
         hook = summary.webhook.get("hook")
         found = context.hooks.failed_deliveries(hook if isinstance(hook, int) else None)
         known = lost_deliveries(summary)
-        fresh = [item for item in found or () if item.id not in known]
+        fresh = [item for item in found or () if item.id not in known and item.status_code != _REJECTED]
         if fresh:
             _record(context, fresh)
     except SkillSyncError as error:

@@ -126,6 +126,11 @@ class GitHubStandIn:
         """The address of a path, or of a repository as git has it."""
         return self._server.url(name)
 
+    def push_url(self, full_name: str) -> str:
+        """The address that a repository is pushed to, with the personal token in it."""
+        proof = f"x-access-token:{self.token}@" if self.token else ""
+        return self.url(f"{full_name}.git").replace("://", f"://{proof}", 1)
+
     def fail(self, fault: Fault) -> None:
         """Let the next requests that fit go wrong."""
         self._server.fail(fault)

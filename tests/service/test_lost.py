@@ -66,6 +66,14 @@ def test_a_poll_that_finds_new_commits_records_each_lost_call_with_one_event() -
     assert kpis(world.summary)["webhooks_lost"] == 2
 
 
+def test_a_call_that_told_of_a_rejected_push_has_arrived() -> None:
+    world, _ = world_with(failed(1, 400), failed(2, 401))
+    world.push(skill("a", "New."))
+    world.poll()
+    assert [found["status_code"] for found in lost_events(world)] == [401]
+    assert kpis(world.summary)["webhooks_lost"] == 1
+
+
 def test_the_same_lost_call_is_told_and_counted_once() -> None:
     world, hooks = world_with(failed(1))
     for text in ("One.", "Two."):

@@ -1,0 +1,65 @@
+"""`make bench`: how fast a push becomes a file, and what that costs in requests, bytes and memory.
+
+    make bench ARGS="--skills 64,1000 --round-trips 80/25,0/0 --pushes 50 --json bench.json"
+
+Exits with 1 when a target of architecture.md's budget is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.bench.measures import document, table
+from tests.bench.play import play
+from tests.bench.targets import verdicts
+from tests.stage import RoundTrips
+
+
+def main() -> int:
+    """Play all scenes, print the table and the verdicts, write the JSON."""
+    options = _parser().parse_args()
+    scenes = []
+    for size in options.skills:
+        for trips in options.round_trips:
+            print(
+                f"{size} skills, GitHub {trips.github:g} ms, store {trips.store:g} ms ...", file=sys.stderr, flush=True
+            )
+            with tempfile.TemporaryDirectory(prefix="skill-sync-bench-") as folder:
+                scenes.append(play(Path(folder), size, trips, pushes=options.pushes, polls=options.polls))
+    print(table(scenes))
+    found = [verdict for scene in scenes for verdict in verdicts(scene)]
+    print("\n" + "\n".join(f"{'ok    ' if verdict.met else 'MISSED'}  {verdict.text}" for verdict in found))
+    results = {**document(scenes), "targets": [{"text": each.text, "met": each.met} for each in found]}
+    options.json.parent.mkdir(parents=True, exist_ok=True)
+    options.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    print(f"\nwritten: {options.json}")
+    return 0 if all(verdict.met for verdict in found) else 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("--skills", type=_sizes, default=[64, 1000], help="sizes of the repository, with commas")
+    parser.add_argument(
+        "--round-trips", type=_trips, default=_trips("80/25,0/0"), help="ms to GitHub / ms to the store, with commas"
+    )
+    parser.add_argument("--pushes", type=int, default=50, help="one-file pushes a scene (default: %(default)s)")
+    parser.add_argument("--polls", type=int, default=10, help="unchanged polls a scene (default: %(default)s)")
+    parser.add_argument("--json", type=Path, default=Path(".data/bench.json"), help="default: %(default)s")
+    return parser
+
+
+def _sizes(text: str) -> list[int]:
+    return [int(part) for part in text.split(",")]
+
+
+def _trips(text: str) -> list[RoundTrips]:
+    pairs = [part.split("/") for part in text.split(",")]
+    return [RoundTrips(github=float(github), store=float(store)) for github, store in pairs]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
