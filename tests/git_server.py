@@ -160,6 +160,11 @@ class GitServer:
         """Empty the log."""
         self.log.clear()
 
+    def forget_faults(self) -> None:
+        """Let nothing go wrong any more."""
+        with self._lock:
+            self._faults.clear()
+
     def answer(self, received: Received) -> tuple[Reply, Fault | None]:
         """Say how a request is answered, and what then goes wrong."""
         started = time.monotonic()

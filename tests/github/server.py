@@ -135,6 +135,10 @@ class GitHubStandIn:
         """Let the next requests that fit go wrong."""
         self._server.fail(fault)
 
+    def forget_faults(self) -> None:
+        """Let no such fault happen any more."""
+        self._server.forget_faults()
+
     def bare(self, full_name: str) -> Path:
         """Where a repository lies."""
         return self._root / f"{full_name}.git"
