@@ -44,6 +44,10 @@ class Running:
         headers = {"x-api-key": self.keys["MANUAL_SYNC_API_KEY"]}
         return httpx.post(self.url + path, json=body, headers=headers, timeout=30)
 
+    def get(self, path: str) -> dict[str, object]:
+        headers = {"x-api-key": self.keys["MANUAL_SYNC_API_KEY"]}
+        return dict(httpx.get(self.url + path, headers=headers, timeout=30).json())
+
     def announce(self, repo: Repo) -> httpx.Response:
         body = json.dumps(push_payload(repo.path, "main", f"local/{repo.path.name}")).encode()
         headers = signed_headers(self.keys["GITHUB_WEBHOOK_SECRET"], body)
