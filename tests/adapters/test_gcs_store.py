@@ -17,8 +17,7 @@ import pytest
 from shared.adapters.gcs_store import CONNECTIONS, GcsStore, new_client, open_gcs
 from shared.errors import ConfigError, ConflictError, RejectedError, SkillSyncError, UnavailableError
 from shared.service.objects import create_once, swap
-from tests.contracts.test_store_contract import emulated
-from tests.gcs.adapter import Fault, Mounted, client_on
+from tests.gcs.adapter import Fault, Mounted, client_at, client_on
 from tests.gcs.server import GcsServer
 from tests.gcs.stand_in import Gcs
 
@@ -316,7 +315,7 @@ def test_an_answer_that_is_none_is_an_unavailable_store(body: bytes) -> None:
 
 
 def test_sixty_four_threads_share_one_client_and_its_connections(recwarn: pytest.WarningsRecorder) -> None:
-    with GcsServer(Gcs("bucket")) as server, closing(emulated(server.url)) as client:
+    with GcsServer(Gcs("bucket")) as server, closing(client_at(server.url)) as client:
         store = GcsStore(lambda: client.bucket("bucket"))
         start = threading.Barrier(CONNECTIONS)
 

@@ -21,15 +21,13 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import pytest
-from google.auth.credentials import AnonymousCredentials
-from google.cloud import storage
 
 from shared.adapters.gcs_store import GcsStore, new_client
 from shared.adapters.sqlite_store import SqliteStore
 from shared.errors import ConflictError, InputError
 from tests.fakes.memory_store import MemoryStore
 from tests.gcs import fake_gcs_server
-from tests.gcs.adapter import client_on
+from tests.gcs.adapter import client_at, client_on
 from tests.gcs.server import GcsServer
 from tests.gcs.stand_in import Gcs
 
@@ -77,7 +75,7 @@ def stand_in_server(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def real_fake_server(folder: Path) -> Iterator[None]:
-    with fake_gcs_server.running(folder) as url, closing(emulated(url)) as client:
+    with fake_gcs_server.running(folder) as url, closing(client_at(url)) as client:
         client.create_bucket("bucket")
         (folder / "url").write_text(url)
         yield
@@ -85,7 +83,7 @@ def real_fake_server(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def gcs_over_http(folder: Path) -> Iterator[Store]:
-    with closing(emulated((folder / "url").read_text())) as client:
+    with closing(client_at((folder / "url").read_text())) as client:
         yield GcsStore(lambda: client.bucket("bucket"), "some/prefix")
 
 
@@ -100,10 +98,6 @@ def gcs_for_real(_: Path) -> Iterator[Store]:
             while page := store.list(""):
                 for line in page:
                     store.delete(line.name, if_generation=line.generation)
-
-
-def emulated(url: str) -> storage.Client:
-    return storage.Client(project=None, credentials=AnonymousCredentials(), client_options={"api_endpoint": url})
 
 
 _NO_CONDITIONAL_DELETE = "fake-gcs-server deletes whatever generation is asked for"

@@ -93,8 +93,7 @@ class Mounted(BaseAdapter):
 
 def client_on(service: Gcs) -> tuple[Client, Mounted]:
     """Make a real client whose requests all go to the stand-in."""
-    client = storage.Client(project=None, credentials=AnonymousCredentials())
-    client._bucket_metadata_cache = None
+    client = _quiet(storage.Client(project=None, credentials=AnonymousCredentials()))
     mounted = Mounted(service)
     client._http.mount("https://", mounted)
     return client, mounted
@@ -102,6 +101,18 @@ def client_on(service: Gcs) -> tuple[Client, Mounted]:
 
 def _text(value: str | bytes) -> str:
     return value.decode() if isinstance(value, bytes) else value
+
+
+def client_at(url: str) -> Client:
+    """Make a real client of a server on this machine."""
+    options = {"api_endpoint": url}
+    return _quiet(storage.Client(project=None, credentials=AnonymousCredentials(), client_options=options))
+
+
+def _quiet(client: Client) -> Client:
+    # It would ask for the bucket's metadata in threads that outlive the test.
+    client._bucket_metadata_cache = None
+    return client
 
 
 def _hits(fault: Fault, asked: Request) -> bool:
