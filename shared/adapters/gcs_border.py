@@ -26,6 +26,7 @@ FOREIGN: Final = (
     AttributeError,
     LookupError,
 )
+_NO_BUCKET: Final = "The specified bucket does not exist"
 _DENIED: Final = (api.Unauthorized, api.Forbidden, auth.DefaultCredentialsError)
 
 
@@ -45,6 +46,14 @@ def fault(error: BaseException, what: str) -> SkillSyncError:
         return RejectedError("STORE_NOT_FOUND", f"{what}: there is no such bucket")
     inner = error.__cause__ if isinstance(error, api.RetryError) and error.__cause__ is not None else error
     return UnavailableError("STORE_UNAVAILABLE", f"{what}: the bucket does not answer as it should ({_kind(inner)})")
+
+
+def is_missing_bucket(error: api.NotFound) -> bool:
+    """Whether the bucket is what is missing, not the object: the status is the same, only the service's sentence tells.
+
+    No bucket or object of ours has a space in its name, so none can bring that sentence into the message.
+    """
+    return _NO_BUCKET in error.message
 
 
 def _kind(error: BaseException) -> str:

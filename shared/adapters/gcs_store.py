@@ -2,7 +2,7 @@
 
     trying again may help   UnavailableError   STORE_UNAVAILABLE
     a person must act       RejectedError      STORE_DENIED (no credentials, or without the right), STORE_NOT_FOUND (no such
-                                               bucket; reading an object cannot tell that from an object that is missing)
+                                               bucket)
     a setting is wrong      ConfigError        STORE_URI_INVALID
 
 Sources: https://cloud.google.com/storage/docs/request-preconditions, https://cloud.google.com/storage/docs/retry-strategy
@@ -11,6 +11,7 @@ Sources: https://cloud.google.com/storage/docs/request-preconditions, https://cl
 from __future__ import annotations
 
 import re
+import string
 import threading
 from io import BytesIO
 from itertools import islice
@@ -21,7 +22,7 @@ from google.cloud import storage
 from google.cloud.storage.retry import DEFAULT_RETRY
 from requests.adapters import HTTPAdapter
 
-from shared.adapters.gcs_border import FOREIGN, fault
+from shared.adapters.gcs_border import FOREIGN, fault, is_missing_bucket
 from shared.core.names import check_name, is_name
 from shared.errors import ConfigError, ConflictError, InputError, UnavailableError
 from shared.ports import StoredName, StoredObject
@@ -39,11 +40,13 @@ CONNECTIONS: Final = 64
 TIMEOUT_SECONDS: Final = (3.0, 10.0)
 """To connect, and between two bytes."""
 RETRY_SECONDS: Final = 20.0
+FIRST_PAUSE_SECONDS: Final = 0.2
 _KIND: Final = "application/octet-stream"
 _LISTED: Final = "items(name,generation,size,updated),nextPageToken"
 _URI = re.compile(r"gs://([a-z0-9][a-z0-9._-]{1,220}[a-z0-9])(?:/(.*))?")
 _NAME_TEXT = re.compile(r"[A-Za-z0-9._/-]*")
-_LEAST_CHAR: Final = "-"
+_NAME_CHARS: Final = sorted(string.ascii_letters + string.digits + "-./_")
+_BEHIND_ALL: Final = "~"  # sorts behind every character of a name
 
 
 def open_gcs(uri: str) -> GcsStore:
@@ -93,8 +96,9 @@ class GcsStore:
         open_bucket: Makes the bucket's handle, without a request; called once, at the first operation.
         prefix: What all names begin with in the bucket, without slashes at its ends; may be empty.
         timeout_seconds: To connect, and between two bytes.
-        retry_seconds: How long an operation is tried in all. Trying again is safe: each write names the generation that it
+        retry_seconds: No new try begins after this time. Trying again is safe: each write names the generation that it
             replaces.
+        first_pause_seconds: The longest pause before the second try; it doubles from try to try, up to four seconds.
         max_object_bytes: Larger objects are not read.
     """
 
@@ -105,12 +109,14 @@ class GcsStore:
         *,
         timeout_seconds: tuple[float, float] = TIMEOUT_SECONDS,
         retry_seconds: float = RETRY_SECONDS,
+        first_pause_seconds: float = FIRST_PAUSE_SECONDS,
         max_object_bytes: int = MAX_OBJECT_BYTES,
     ) -> None:
         self._open_bucket = open_bucket
         self._prefix = f"{prefix}/" if prefix else ""
         self._timeout = timeout_seconds
-        self._retry = DEFAULT_RETRY.with_delay(initial=0.2, maximum=4.0, multiplier=2.0).with_timeout(retry_seconds)
+        pauses = DEFAULT_RETRY.with_delay(initial=first_pause_seconds, maximum=4.0, multiplier=2.0)
+        self._retry = pauses.with_timeout(retry_seconds)
         self._max_object_bytes = max_object_bytes
         self._lock = threading.Lock()
         self._opened: Bucket | None = None
@@ -121,9 +127,9 @@ class GcsStore:
         try:
             # Each try reads the whole: the library would resume a broken download, and then checks no checksum any more.
             found: StoredObject = self._retry(self._read)(name)
-        except NotFound:
-            return None
         except FOREIGN as error:
+            if isinstance(error, NotFound) and not is_missing_bucket(error):
+                return None
             raise fault(error, name) from None
         else:
             return found
@@ -150,6 +156,8 @@ class GcsStore:
     def delete(self, name: str, *, if_generation: int) -> None:
         """Delete one object at that generation, as the port says."""
         check_name(name)
+        if not if_generation:  # the service would read a 0 as "must not exist", which no delete can mean
+            raise _mismatch(name, if_generation)
         try:
             blob = self._bucket.blob(self._prefix + name)
             blob.delete(if_generation_match=if_generation, timeout=self._timeout, retry=self._retry)
@@ -182,7 +190,7 @@ class GcsStore:
 
     def _read(self, name: str) -> StoredObject:
         blob = self._bucket.blob(self._prefix + name)
-        content = _Bounded(self._max_object_bytes)
+        content = _Bounded(name, self._max_object_bytes)
         blob.download_to_file(content, raw_download=True, checksum="crc32c", timeout=self._timeout, retry=None)
         return StoredObject(data=content.getvalue(), generation=int(blob.generation))
 
@@ -198,29 +206,33 @@ class GcsStore:
         )
         for blob in found:
             name = blob.name.removeprefix(self._prefix)
-            if name > after and is_name(name):
+            if is_name(name):
                 yield StoredName(
                     name=name, generation=int(blob.generation), size=int(blob.size), updated_at=blob.updated
                 )
 
 
 class _Bounded(BytesIO):
-    def __init__(self, limit: int) -> None:
+    def __init__(self, name: str, limit: int) -> None:
         super().__init__()
+        self._name = name
         self._limit = limit
 
     def write(self, data: ReadableBuffer, /) -> int:
         written = super().write(data)
         if self.tell() > self._limit:
-            raise UnavailableError("STORE_UNAVAILABLE", f"an object has more than {self._limit} bytes")
+            raise UnavailableError("STORE_UNAVAILABLE", f"{self._name}: more than {self._limit} bytes")
         return written
 
 
 def _first_behind(after: str) -> str:
-    """Return a text that no name behind `after` sorts before; where `after` could be a name, it is the very next one."""
+    """Return the text that exactly the names behind `after`, whatever text that is, do not sort before."""
     held = _NAME_TEXT.match(after)
     begin = "" if held is None else held[0]
-    return begin + _LEAST_CHAR if begin == after else begin
+    if begin == after:
+        return begin + _NAME_CHARS[0]
+    foreign = after[len(begin)]
+    return begin + next((char for char in _NAME_CHARS if char > foreign), _BEHIND_ALL)
 
 
 def _mismatch(name: str, expected: int) -> ConflictError:

@@ -2,35 +2,41 @@
 
 from __future__ import annotations
 
+import gzip
+import logging
 import subprocess
 import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import google.auth.exceptions
 import pytest
 
-from shared.adapters.gcs_store import CONNECTIONS, GcsStore, new_client, open_gcs
+from shared.adapters.gcs_store import CONNECTIONS, TIMEOUT_SECONDS, GcsStore, new_client, open_gcs
 from shared.errors import ConfigError, ConflictError, RejectedError, SkillSyncError, UnavailableError
 from shared.service.objects import create_once, swap
-from tests.gcs.adapter import Fault, Mounted, client_at, client_on
+from tests.gcs.adapter import Mounted, client_at, client_on
+from tests.gcs.faults import Fault
 from tests.gcs.server import GcsServer
-from tests.gcs.stand_in import Gcs
+from tests.gcs.stand_in import Gcs, Reply, Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from google.cloud import storage
 
-    from tests.gcs.adapter import Way
+    from tests.gcs.faults import Way
 
 ROOT = Path(__file__).resolve().parents[2]
 PASSING = [429, 408, 500, 502, 503, 504]
 SECRET = "ya29.thisMustNeverBeShown"
+LARGE = bytes(range(256)) * 40_000  # above the limit of one multipart request
 
 
 class Bucket:
@@ -39,7 +45,9 @@ class Bucket:
     def __init__(self, service: Gcs, client: storage.Client, mounted: Mounted, **options: object) -> None:
         self.service = service
         self.wire = mounted
-        self.store = GcsStore(lambda: client.bucket("bucket"), "pre/fix", **options)  # type: ignore[arg-type]
+        self.handle = client.bucket("bucket")
+        options = {"first_pause_seconds": 0.01, **options}
+        self.store = GcsStore(lambda: self.handle, "pre/fix", **options)  # type: ignore[arg-type]
 
     def holds(self) -> dict[str, bytes]:
         return {name.removeprefix("pre/fix/"): data for name, data in self.service.stored("bucket").items()}
@@ -94,13 +102,72 @@ def test_building_a_store_and_a_client_asks_nothing(bucket: Bucket) -> None:
 
 def test_no_write_goes_out_without_the_generation_that_it_replaces(bucket: Bucket) -> None:
     first = bucket.store.put("a", b"one", if_generation=0)
-    second = bucket.store.put("a", b"x" * 9_000_000, if_generation=first)
+    second = bucket.store.put("a", LARGE, if_generation=first)
     refused(lambda: bucket.store.put("a", b"late", if_generation=first))
     refused(lambda: bucket.store.delete("a", if_generation=first))
     bucket.store.delete("a", if_generation=second)
     writes = [asked for asked in bucket.wire.log if asked.method in {"POST", "DELETE"}]
     assert len(writes) == 5
     assert all("ifGenerationMatch" in asked.query for asked in writes)
+
+
+def test_a_delete_of_what_must_not_exist_is_a_conflict_and_is_never_sent(bucket: Bucket) -> None:
+    bucket.store.put("a", b"one", if_generation=0)
+    assert refused(lambda: bucket.store.delete("a", if_generation=0)).code == "GENERATION_MISMATCH"
+    assert [asked.method for asked in bucket.wire.log] == ["POST"]
+
+
+def test_every_request_is_given_up_after_the_same_short_silence(bucket: Bucket) -> None:
+    assert TIMEOUT_SECONDS == (3.0, 10.0)
+    generation = bucket.store.put("a", LARGE, if_generation=0)
+    bucket.store.get("a")
+    bucket.store.list("")
+    bucket.store.delete("a", if_generation=generation)
+    bucket.store.put("a", b"", if_generation=0)
+    assert len(bucket.wire.timeouts) == 6
+    assert set(bucket.wire.timeouts) == {TIMEOUT_SECONDS}
+
+
+AFTERS = [
+    "",
+    "-",
+    "a",
+    "b.b",
+    "b ",
+    "b\n",
+    "b%",
+    "b:",
+    "b~",
+    "b\x7f",
+    "bä",
+    "b\ud800",
+    "z",
+    "zz",
+    "~",
+    "ä",
+    "\ud800",
+    " ",
+    "@",
+    "`",
+]
+
+
+@pytest.mark.parametrize("after", AFTERS, ids=ascii)
+def test_a_page_behind_any_text_is_one_request(bucket: Bucket, after: str) -> None:
+    names = ["-a", ".a", "0", "A", "Z", "_", "a", "a-", "b", "b-b", "b.b", "b/b", "b0", "bA", "b_", "bz", "c", "z"]
+    for name in names:
+        bucket.store.put(name, b"", if_generation=0)
+    before = len(bucket.wire.log)
+    assert [line.name for line in bucket.store.list("", after=after, limit=2)] == [n for n in names if n > after][:2]
+    assert len(bucket.wire.log) - before == 1
+
+
+def test_content_that_somebody_had_marked_as_packed_comes_back_as_it_was_stored(bucket: Bucket) -> None:
+    packed = gzip.compress(b"content", mtime=0)
+    blob = bucket.handle.blob("pre/fix/a")
+    blob.content_encoding = "gzip"
+    blob.upload_from_string(packed, if_generation_match=0)
+    assert bucket.store.get("a").data == packed
 
 
 def test_nothing_outside_of_the_prefix_is_seen_or_touched(bucket: Bucket) -> None:
@@ -157,6 +224,20 @@ def test_what_passes_is_tried_again(bucket: Bucket, fault: int | Way) -> None:
     assert len(bucket.wire.log) == 12
 
 
+def test_content_that_is_damaged_on_its_way_out_is_refused_by_the_service() -> None:
+    class Noisy(Gcs):
+        def answer(self, request: Request) -> Reply:
+            return super().answer(replace(request, body=request.body.replace(b"\1\2\3", b"\1\2\4", 1)))
+
+    service = Noisy("bucket")
+    client, _ = client_on(service)
+    with closing(client):
+        store = GcsStore(lambda: client.bucket("bucket"))
+        assert refused(lambda: store.put("a", b"\1\2\3", if_generation=0)).code == "STORE_UNAVAILABLE"
+        assert refused(lambda: store.put("a", LARGE, if_generation=0)).code == "STORE_UNAVAILABLE"
+    assert service.stored("bucket") == {}
+
+
 @pytest.mark.parametrize("way", ["truncated", "corrupt"])
 def test_damaged_content_is_never_returned(bucket: Bucket, way: Way) -> None:
     bucket.store.put("a", b"content", if_generation=0)
@@ -202,23 +283,111 @@ def test_a_delete_whose_answer_was_lost_tells_a_conflict_and_took_effect_once(bu
 
 
 def test_a_large_put_that_breaks_in_the_middle_is_whole_in_the_end(bucket: Bucket) -> None:
-    data = bytes(range(256)) * 40_000  # above the limit of one multipart request
     bucket.wire.fail(Fault(way="status", status=503, match="PUT"))
-    bucket.store.put("a", data, if_generation=0)
-    assert bucket.holds() == {"a": data}
-    assert refused(lambda: bucket.store.put("a", data, if_generation=0)).code == "GENERATION_MISMATCH"
+    bucket.store.put("a", LARGE, if_generation=0)
+    assert bucket.holds() == {"a": LARGE}
+    assert refused(lambda: bucket.store.put("a", LARGE, if_generation=0)).code == "GENERATION_MISMATCH"
+
+
+def test_a_large_put_whose_last_answer_was_lost_tells_its_generation(bucket: Bucket) -> None:
+    bucket.wire.fail(Fault(way="lost", match="PUT"))
+    generation = bucket.store.put("a", LARGE, if_generation=0)
+    assert bucket.holds() == {"a": LARGE}
+    assert bucket.store.get("a").generation == generation
+
+
+def test_a_large_put_that_another_write_overtakes_is_a_conflict(bucket: Bucket) -> None:
+    class Overtaken(Gcs):
+        def answer(self, request: Request) -> Reply:
+            reply = super().answer(request)
+            if "Location" in reply.headers:  # the large upload has begun, its precondition held
+                super().answer(first)
+            return reply
+
+    bucket.store.put("a", b"first", if_generation=0)
+    (first,) = bucket.wire.log
+    service = Overtaken("bucket")
+    client, _ = client_on(service)
+    with closing(client):
+        store = GcsStore(lambda: client.bucket("bucket"), "pre/fix")
+        assert refused(lambda: store.put("a", LARGE, if_generation=0)).code == "GENERATION_MISMATCH"
+    assert service.stored("bucket") == {"pre/fix/a": b"first"}
 
 
 def test_one_write_a_second_and_name_is_waited_for() -> None:
-    with bucket_with() as bucket:
-        bucket.service.one_write_a_second = True
-        generation = bucket.store.put("a", b"one", if_generation=0)
+    # At each write the clock of the service goes on by 0.4 s: only the third try for "a" comes a second after the first put.
+    service = Gcs("bucket", clock=count(step=0.4).__next__)
+    service.one_write_a_second = True
+    client, mounted = client_on(service)
+    with closing(client):
+        store = GcsStore(lambda: client.bucket("bucket"), first_pause_seconds=0.01)
+        generation = store.put("a", b"one", if_generation=0)
+        store.put("b", b"one", if_generation=0)
+        store.put("a", b"two", if_generation=generation)
+    assert service.stored("bucket") == {"a": b"two", "b": b"one"}
+    assert len(mounted.log) == 4
+
+
+# faults on real connections
+
+
+@contextmanager
+def served(**options: object) -> Iterator[tuple[GcsServer, GcsStore]]:
+    options = {"timeout_seconds": (1.0, 0.2), "retry_seconds": 5.0, "first_pause_seconds": 0.01, **options}
+    with GcsServer(Gcs("bucket")) as server, closing(client_at(server.url)) as client:
+        yield server, GcsStore(lambda: client.bucket("bucket"), **options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("way", ["status", "reset", "silent", "lost", "truncated", "corrupt"])
+def test_a_write_over_a_real_connection_happens_once_whatever_breaks(way: Way) -> None:
+    with served() as (server, store):
+        server.fail(Fault(way=way, match="POST"))
+        if way in {"lost", "truncated"}:
+            assert refused(lambda: store.put("a", b"one", if_generation=0)).code == "GENERATION_MISMATCH"
+        elif way == "corrupt":
+            assert refused(lambda: store.put("a", b"one", if_generation=0)).code == "STORE_UNAVAILABLE"
+        else:
+            assert store.put("a", b"one", if_generation=0) == store.get("a").generation
+        assert server.service.stored("bucket") == {"a": b"one"}
+        writes = [seen for seen in server.log if seen.method == "POST"]
+        assert len(writes) == (1 if way == "corrupt" else 2)
+
+
+@pytest.mark.parametrize("way", ["status", "reset", "silent", "lost", "truncated"])
+def test_a_read_over_a_real_connection_is_whole_whatever_breaks(way: Way) -> None:
+    with served() as (server, store):
+        generation = store.put("a", LARGE, if_generation=0)
+        server.fail(Fault(way=way, match="alt=media"))
+        found = store.get("a")
+        assert (found.data, found.generation) == (LARGE, generation)
+        server.fail(Fault(way=way, match="maxResults"))
+        assert [line.generation for line in store.list("")] == [generation]
+        assert len([seen for seen in server.log if seen.method == "GET"]) == 4
+
+
+def test_content_damaged_on_a_real_connection_is_found_out() -> None:
+    with served() as (server, store):
+        store.put("a", LARGE, if_generation=0)
+        server.fail(Fault(way="corrupt", match="alt=media"))
+        assert refused(lambda: store.get("a")).code == "STORE_UNAVAILABLE"
+        assert store.get("a").data == LARGE
+
+
+def test_a_service_that_never_answers_is_given_up() -> None:
+    with served(retry_seconds=0.3) as (server, store):
+        server.fail(Fault(way="silent", times=10**6))
         started = time.monotonic()
-        bucket.store.put("b", b"one", if_generation=0)
-        assert time.monotonic() - started < 0.9
-        bucket.store.put("a", b"two", if_generation=generation)
-        assert time.monotonic() - started > 0.9
-        assert bucket.holds() == {"a": b"two", "b": b"one"}
+        assert refused(lambda: store.get("a")).code == "STORE_UNAVAILABLE"
+        assert time.monotonic() - started < 3.0
+        assert len(server.log) > 1
+
+
+def test_a_service_that_is_not_there_is_unavailable() -> None:
+    with served(retry_seconds=0.3) as (server, _):
+        url = server.url
+    with closing(client_at(url)) as client:
+        store = GcsStore(lambda: client.bucket("bucket"), retry_seconds=0.3)
+        assert refused(lambda: store.get("a")).code == "STORE_UNAVAILABLE"
 
 
 # faults that stay
@@ -226,7 +395,7 @@ def test_one_write_a_second_and_name_is_waited_for() -> None:
 
 @pytest.mark.parametrize("way", ["status", "reset", "silent"])
 def test_what_does_not_pass_ends_within_its_time(way: Way) -> None:
-    with bucket_with(retry_seconds=1.0) as bucket:
+    with bucket_with(retry_seconds=0.2) as bucket:
         bucket.wire.fail(Fault(way=way, times=10**6))
         calls: list[Callable[[], object]] = [
             lambda: bucket.store.get("a"),
@@ -235,10 +404,11 @@ def test_what_does_not_pass_ends_within_its_time(way: Way) -> None:
             lambda: bucket.store.list(""),
         ]
         for call in calls:
-            started = time.monotonic()
+            started, before = time.monotonic(), len(bucket.wire.log)
             error = refused(call)
             assert (type(error), error.code) == (UnavailableError, "STORE_UNAVAILABLE")
-            assert time.monotonic() - started < 3.0
+            assert time.monotonic() - started < 2.0
+            assert len(bucket.wire.log) - before > 1
         assert bucket.holds() == {}
 
 
@@ -263,7 +433,12 @@ def test_a_missing_bucket_is_for_a_person() -> None:
         store = GcsStore(lambda: client.bucket("bucket"))
         assert refused(lambda: store.put("a", b"", if_generation=0)).code == "STORE_NOT_FOUND"
         assert refused(lambda: store.list("")).code == "STORE_NOT_FOUND"
-        assert store.get("a") is None  # of one object the service says the same in both cases
+        assert refused(lambda: store.get("a")).code == "STORE_NOT_FOUND"
+
+
+def test_an_object_is_missing_however_the_service_says_so(bucket: Bucket) -> None:
+    bucket.wire.fail(Fault(way="status", status=404))
+    assert bucket.store.get("a") is None
 
 
 @pytest.mark.parametrize(
@@ -284,6 +459,17 @@ def test_credentials_that_cannot_be_had_are_told_without_their_text(error: Excep
     assert found.__cause__ is None
 
 
+def test_credentials_that_are_not_there_are_told_at_the_first_operation(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "nothing.json"))
+    store = open_gcs("gs://bucket/pre/fix")
+    for _ in range(2):
+        error = refused(lambda: store.get("a"))
+        assert (type(error), error.code) == (RejectedError, "STORE_DENIED")
+        assert "nothing.json" not in str(error)
+
+
 def test_an_object_that_is_too_large_is_not_read(bucket: Bucket) -> None:
     bucket.store.put("a", b"x" * 1001, if_generation=0)
     with bucket_with(max_object_bytes=1000) as other:
@@ -291,16 +477,16 @@ def test_an_object_that_is_too_large_is_not_read(bucket: Bucket) -> None:
         assert len(other.store.get("a").data) == 1000
         generation = other.store.get("a").generation
         other.store.put("a", b"x" * 1001, if_generation=generation)
-        assert refused(lambda: other.store.get("a")).code == "STORE_UNAVAILABLE"
+        error = refused(lambda: other.store.get("a"))
+        assert (error.code, error.message) == ("STORE_UNAVAILABLE", "a: more than 1000 bytes")
     assert len(bucket.store.get("a").data) == 1001
 
 
 @pytest.mark.parametrize("body", [b"", b"no JSON", b"[]", b"{}", b'{"items": [{"name": "pre/fix/a"}]}'])
 def test_an_answer_that_is_none_is_an_unavailable_store(body: bytes) -> None:
     class Garbage(Gcs):
-        def answer(self, request: object) -> object:  # type: ignore[override]
-            reply = super().answer(request)  # type: ignore[arg-type]
-            return type(reply)(status=200, headers={"Content-Type": "application/json"}, body=body)
+        def answer(self, request: Request) -> Reply:  # noqa: ARG002 - whatever it is
+            return Reply(headers={"Content-Type": "application/json"}, body=body)
 
     client, _ = client_on(Garbage("bucket"))
     with closing(client):
@@ -314,19 +500,26 @@ def test_an_answer_that_is_none_is_an_unavailable_store(body: bytes) -> None:
 # the client
 
 
-def test_sixty_four_threads_share_one_client_and_its_connections(recwarn: pytest.WarningsRecorder) -> None:
-    with GcsServer(Gcs("bucket")) as server, closing(client_at(server.url)) as client:
-        store = GcsStore(lambda: client.bucket("bucket"))
-        start = threading.Barrier(CONNECTIONS)
+def test_however_many_threads_there_are_they_share_one_client_and_its_sixty_four_connections(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    many = 2 * CONNECTIONS
+    with GcsServer(Gcs("bucket")) as server:
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", server.url)
+        server.latency_seconds = 0.05  # so that all are under way at once
+        store = open_gcs("gs://bucket")
+        start = threading.Barrier(many)
 
         def write(number: int) -> int:
             start.wait(timeout=30)
             return store.put(f"n{number}", b"x", if_generation=0)
 
-        with ThreadPoolExecutor(CONNECTIONS) as threads:
-            assert len(set(threads.map(write, range(CONNECTIONS)))) == CONNECTIONS
-        assert len(store.list("")) == CONNECTIONS
-    assert not recwarn.list
+        with caplog.at_level(logging.WARNING), ThreadPoolExecutor(many) as threads:
+            assert len(set(threads.map(write, range(many)))) == many
+        assert len(store.list("")) == many
+        assert 10 < server.connections <= CONNECTIONS
+        assert len(server.log) == many + 1
+    assert caplog.records == []
 
 
 def test_the_emulator_that_the_environment_names_is_used_without_credentials(monkeypatch: pytest.MonkeyPatch) -> None:

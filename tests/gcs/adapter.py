@@ -1,11 +1,10 @@
-"""The stand-in mounted under the real client, in this process; and what can go wrong on the way to it and back."""
+"""The stand-in mounted under the real client, in this process."""
 
 from __future__ import annotations
 
 import io
 import threading
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import requests
 from google.auth.credentials import AnonymousCredentials
@@ -13,30 +12,11 @@ from google.cloud import storage
 from requests.adapters import BaseAdapter
 from urllib3 import HTTPResponse
 
+from tests.gcs.faults import Fault, Faults, Way, damaged
 from tests.gcs.stand_in import Gcs, Reply, Request
 
 if TYPE_CHECKING:
     from google.cloud.storage import Client
-
-Way = Literal["status", "reset", "lost", "truncated", "corrupt", "silent"]
-
-
-@dataclass(slots=True, kw_only=True)
-class Fault:
-    """What goes wrong with the next requests.
-
-    Attributes:
-        way: `status` answers so instead of the service; `reset` breaks before the service sees the request, `lost` after it
-            did it all; `truncated` and `corrupt` damage the content on its way back; `silent` never answers.
-        status: For `status`.
-        match: Only requests whose method and address contain this are hit.
-        times: How many are hit.
-    """
-
-    way: Way
-    status: int = 503
-    match: str = ""
-    times: int = 1
 
 
 class Mounted(BaseAdapter):
@@ -44,25 +24,25 @@ class Mounted(BaseAdapter):
 
     Attributes:
         log: Every request that was sent, faulty ones included.
-        busy_most: The most requests that were under way at once.
+        timeouts: How long each of them would have been waited for, in seconds: to connect, and between two bytes.
     """
 
     def __init__(self, service: Gcs) -> None:
         super().__init__()
         self.log: list[Request] = []
+        self.timeouts: list[object] = []
         self._service = service
-        self._faults: list[Fault] = []
+        self._faults = Faults()
         self._lock = threading.Lock()
 
     def fail(self, fault: Fault) -> None:
         """Let the next requests that fit go wrong."""
-        with self._lock:
-            self._faults.append(fault)
+        self._faults.add(fault)
 
     def close(self) -> None:
         """Nothing is open."""
 
-    def send(self, request: requests.PreparedRequest, *_: object, **__: object) -> requests.Response:
+    def send(self, request: requests.PreparedRequest, *_: object, **options: object) -> requests.Response:
         body = request.body or b""
         asked = Request(
             method=str(request.method),
@@ -72,10 +52,8 @@ class Mounted(BaseAdapter):
         )
         with self._lock:
             self.log.append(asked)
-            fault = next((each for each in self._faults if each.times > 0 and _hits(each, asked)), None)
-            if fault is not None:
-                fault.times -= 1
-        return self._response(request, asked, fault)
+            self.timeouts.append(options.get("timeout"))
+        return self._response(request, asked, self._faults.next_for(asked))
 
     def _response(self, request: requests.PreparedRequest, asked: Request, fault: Fault | None) -> requests.Response:
         way = None if fault is None else fault.way
@@ -88,7 +66,7 @@ class Mounted(BaseAdapter):
         reply = self._service.answer(asked)
         if way == "lost":
             raise requests.ConnectionError("the answer was lost")
-        return _wire(request, reply, damage=way)
+        return _wire(request, reply, way=way)
 
 
 def client_on(service: Gcs) -> tuple[Client, Mounted]:
@@ -115,22 +93,13 @@ def _quiet(client: Client) -> Client:
     return client
 
 
-def _hits(fault: Fault, asked: Request) -> bool:
-    return fault.match in f"{asked.method} {asked.url}"
-
-
-def _wire(request: requests.PreparedRequest, reply: Reply, *, damage: str | None = None) -> requests.Response:
-    body = reply.body
-    if damage == "truncated":
-        body = body[:-1]
-    if damage == "corrupt":
-        body = body[:-1] + bytes([body[-1] ^ 1])
+def _wire(request: requests.PreparedRequest, reply: Reply, *, way: Way | None = None) -> requests.Response:
     response = requests.Response()
     response.status_code = reply.status
     response.headers.update({**reply.headers, "Content-Length": str(len(reply.body))})
     response.url, response.request = str(request.url), request
     response.raw = HTTPResponse(
-        io.BytesIO(body),
+        io.BytesIO(damaged(reply.body, way)),
         headers=dict(response.headers),
         status=reply.status,
         preload_content=False,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import struct
 import threading
 import time
 from dataclasses import dataclass
@@ -10,10 +11,11 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Self
 
-from tests.gcs.stand_in import Request
+from tests.gcs.faults import Fault, Faults, Way, damaged
+from tests.gcs.stand_in import Reply, Request
 
 if TYPE_CHECKING:
-    from tests.gcs.stand_in import Gcs, Reply
+    from tests.gcs.stand_in import Gcs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,12 +37,15 @@ class GcsServer:
     Attributes:
         latency_seconds: How long each request takes on its way.
         log: Every exchange, in the order in which they ended.
+        connections: How many TCP connections were accepted.
     """
 
     def __init__(self, service: Gcs) -> None:
         self.service = service
         self.latency_seconds = 0.0
         self.log: list[Exchange] = []
+        self.connections = 0
+        self.faults = Faults()
         self.stopping = threading.Event()
         self._http = _Http(self)
         self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.01})
@@ -61,6 +66,10 @@ class GcsServer:
         """Where it answers."""
         return f"http://127.0.0.1:{self._http.server_port}"
 
+    def fail(self, fault: Fault) -> None:
+        """Let the next requests that fit go wrong."""
+        self.faults.add(fault)
+
 
 class _Http(ThreadingHTTPServer):
     daemon_threads = False  # server_close() joins them, so that a test leaks none
@@ -75,6 +84,7 @@ class _Http(ThreadingHTTPServer):
     def process_request(self, request: socket.socket, client_address: object) -> None:  # type: ignore[override]
         request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         with self._lock:
+            self.owner.connections += 1
             self._open.add(request)
         super().process_request(request, client_address)
 
@@ -121,7 +131,9 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(headers.get("content-length", "0")))
         url = f"http://{headers.get('host', '')}{self.path}"
         owner.stopping.wait(owner.latency_seconds)
-        reply = owner.service.answer(Request(method=self.command, url=url, headers=headers, body=body))
+        asked = Request(method=self.command, url=url, headers=headers, body=body)
+        fault = owner.faults.next_for(asked)
+        reply = _answer(owner.service, asked, fault)
         exchange = Exchange(
             method=self.command,
             target=_target(self.path, body),
@@ -132,7 +144,26 @@ class _Handler(BaseHTTPRequestHandler):
             response_bytes=len(reply.body),
         )
         owner.log.append(exchange)
-        self.wfile.write(_wire(reply))
+        self._send(reply, None if fault is None else fault.way)
+
+    def _send(self, reply: Reply, way: Way | None) -> None:
+        if way == "silent":
+            self.server.owner.stopping.wait()
+        if way in {"reset", "lost", "silent"}:
+            # Without a farewell: with this option, closing is a reset.
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.connection.close()
+        else:
+            self.wfile.write(_head(reply) + damaged(reply.body, way))
+        self.close_connection = way not in {None, "status", "corrupt"}
+
+
+def _answer(service: Gcs, asked: Request, fault: Fault | None) -> Reply:
+    if fault is not None and fault.way == "status":
+        return Reply(status=fault.status, body=b"not now")
+    if fault is not None and fault.way in {"reset", "silent"}:
+        return Reply(status=HTTPStatus.SERVICE_UNAVAILABLE)  # for the log: nothing of it goes out
+    return service.answer(asked)
 
 
 def _target(path: str, body: bytes) -> str:
@@ -143,9 +174,9 @@ def _target(path: str, body: bytes) -> str:
     return f"{path.partition('?')[0]}/{name}"
 
 
-def _wire(reply: Reply) -> bytes:
+def _head(reply: Reply) -> bytes:
     lines = [f"HTTP/1.1 {reply.status} {HTTPStatus(reply.status).phrase}"]
     lines += [f"{name}: {value}" for name, value in reply.headers.items()]
     if reply.status != HTTPStatus.NO_CONTENT:
         lines.append(f"Content-Length: {len(reply.body)}")
-    return "\r\n".join([*lines, "", ""]).encode() + reply.body
+    return "\r\n".join([*lines, "", ""]).encode()

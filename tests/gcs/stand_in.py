@@ -24,11 +24,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 Query = dict[str, str]
-_OBJECTS = re.compile(r"/(?P<kind>upload/|download/)?storage/v1/b/(?P<bucket>[^/]+)(?:/o(?:/(?P<name>[^/]+))?)?")
+_OBJECTS = re.compile(
+    r"/(?P<kind>upload/|download/)?storage/v1/b/(?P<bucket>[^/]+)(?P<objects>/o(?:/(?P<name>[^/]+))?)?"
+)
 _RANGE = re.compile(r"bytes=([0-9]+)-([0-9]*)")
 _CHUNK = re.compile(r"bytes (?:([0-9]+)-([0-9]+)|\*)/([0-9]+|\*)")
 _OK, _NO_CONTENT, _PARTIAL, _RESUME, _BAD, _NOT_FOUND, _FAILED, _TOO_MANY = 200, 204, 206, 308, 400, 404, 412, 429
 _A_SECOND = 1.0
+_NO_BUCKET = "The specified bucket does not exist."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +66,7 @@ class Stored:
     generation: int
     updated: datetime
     kind: str
+    encoding: str = "identity"
 
     @property
     def crc32c(self) -> str:
@@ -84,6 +88,17 @@ class Refused(Exception):  # noqa: N818 - it is an answer, not a mistake
             "errors": [{"message": message, "domain": "global", "reason": reason}],
         }
         self.reply = Reply(status=status, headers=_JSON, body=json.dumps({"error": error}).encode())
+        self.plain = Reply(status=status, headers={"Content-Type": "text/html; charset=UTF-8"}, body=message.encode())
+
+
+@dataclass(slots=True, kw_only=True)
+class _Upload:
+    """A resumable upload under way; `done` is its answer once it is complete."""
+
+    query: Query
+    meta: dict[str, object]
+    held: bytes = b""
+    done: Reply | None = None
 
 
 _JSON = {"Content-Type": "application/json; charset=UTF-8"}
@@ -106,7 +121,7 @@ class Gcs:
         self.page_size = 1000
         self._clock = clock
         self._objects: dict[str, dict[str, Stored]] = {bucket: {} for bucket in buckets}
-        self._uploads: dict[str, tuple[Request, str, str, bytes]] = {}
+        self._uploads: dict[str, _Upload] = {}
         self._written: dict[tuple[str, str], float] = {}
         self._generation = time.time_ns() // 1000
         self._lock = threading.Lock()
@@ -128,14 +143,22 @@ class Gcs:
             with self._lock:
                 if match is None:
                     raise Refused(_NOT_FOUND, "Not Found", "notFound")
+                if match["objects"] is None:
+                    return self._describe_bucket(match["bucket"])
                 return self._route(request, match["kind"] or "", match["bucket"], match["name"])
         except Refused as refused:
-            return refused.reply
+            # Where content is asked for, the service says what is wrong in plain text.
+            return refused.reply if match is None or match["kind"] != "download/" else refused.plain
+
+    def _describe_bucket(self, bucket: str) -> Reply:
+        if unquote(bucket) not in self._objects:
+            raise Refused(_NOT_FOUND, _NO_BUCKET, "notFound")
+        return Reply(headers=_JSON, body=json.dumps({"kind": "storage#bucket", "name": unquote(bucket)}).encode())
 
     def _route(self, request: Request, kind: str, bucket: str, name: str | None) -> Reply:
         objects = self._objects.get(unquote(bucket))
         if objects is None:
-            raise Refused(_NOT_FOUND, "The specified bucket does not exist.", "notFound")
+            raise Refused(_NOT_FOUND, _NO_BUCKET, "notFound")
         if kind == "upload/":
             return self._upload(request, objects, bucket)
         if name is None:
@@ -165,37 +188,48 @@ class Gcs:
     def _upload(self, request: Request, objects: dict[str, Stored], bucket: str) -> Reply:
         query = request.query
         if query.get("uploadType") == "multipart":
-            meta, kind, data = _parts(request)
-            return self._write(query, objects, bucket, str(meta["name"]), data, kind, meta.get("crc32c"))
-        if "upload_id" not in query:
-            meta = json.loads(request.body or b"{}")
-            key = f"upload-{len(self._uploads) + 1}"
-            self._uploads[key] = (request, str(meta["name"]), request.headers.get("x-upload-content-type", ""), b"")
-            _check(query, objects.get(str(meta["name"])))
-            return Reply(headers={"Location": f"{request.url}&upload_id={key}"})
-        return self._resume(request, objects, bucket)
+            meta, data = _parts(request)
+            return self._write(query, objects, bucket, meta, data)
+        if "upload_id" in query:
+            return self._resume(request, self._uploads[query["upload_id"]], objects, bucket)
+        meta = {"contentType": request.headers.get("x-upload-content-type", ""), **json.loads(request.body)}
+        _check(query, objects.get(str(meta["name"])))
+        key = f"upload-{len(self._uploads) + 1}"
+        self._uploads[key] = _Upload(query=query, meta=meta)
+        return Reply(headers={"Location": f"{request.url}&upload_id={key}"})
 
-    def _resume(self, request: Request, objects: dict[str, Stored], bucket: str) -> Reply:
-        key = request.query["upload_id"]
-        begun, name, kind, held = self._uploads[key]
+    def _resume(self, request: Request, upload: _Upload, objects: dict[str, Stored], bucket: str) -> Reply:
+        if upload.done is not None:
+            return upload.done
         match = _CHUNK.fullmatch(request.headers.get("content-range", ""))
-        if match is None or (match[1] is not None and int(match[1]) != len(held)):
+        first = len(upload.held) if match is None or match[1] is None else int(match[1])
+        if match is None or first > len(upload.held):
             raise Refused(_BAD, "Invalid request.", "invalid")
-        held += request.body
-        self._uploads[key] = (begun, name, kind, held)
-        if match[3] == "*" or len(held) < int(match[3]):
-            return Reply(status=_RESUME, headers={"Range": f"bytes=0-{len(held) - 1}"} if held else {})
+        upload.held += request.body[len(upload.held) - first :]  # what is held already is passed over
+        if match[3] == "*" or len(upload.held) < int(match[3]):
+            held = {"Range": f"bytes=0-{len(upload.held) - 1}"} if upload.held else {}
+            return Reply(status=_RESUME, headers=held)
+        if "x-goog-hash" in request.headers:
+            upload.meta["crc32c"] = request.headers["x-goog-hash"].removeprefix("crc32c=")
         # The precondition holds for the moment at which the object comes to be.
-        return self._write(begun.query, objects, bucket, name, held, kind, None)
+        upload.done = self._write(upload.query, objects, bucket, upload.meta, upload.held)
+        return upload.done
 
-    def _write(  # noqa: PLR0913, PLR0917 - what an upload consists of
-        self, query: Query, objects: dict[str, Stored], bucket: str, name: str, data: bytes, kind: str, crc32c: object
+    def _write(
+        self, query: Query, objects: dict[str, Stored], bucket: str, meta: Mapping[str, object], data: bytes
     ) -> Reply:
+        name = str(meta["name"])
         _check(query, objects.get(name))
         self._pace(bucket, name)
         self._generation = max(self._generation + 1, time.time_ns() // 1000)
-        stored = Stored(data=data, generation=self._generation, updated=datetime.now(UTC), kind=kind)
-        if crc32c not in {None, stored.crc32c}:
+        stored = Stored(
+            data=data,
+            generation=self._generation,
+            updated=datetime.now(UTC),
+            kind=str(meta.get("contentType")),
+            encoding=str(meta.get("contentEncoding") or "identity"),
+        )
+        if meta.get("crc32c") not in {None, stored.crc32c}:
             raise Refused(_BAD, "Provided CRC32C doesn't match calculated CRC32C.", "invalid")
         objects[name] = stored
         return Reply(headers=_JSON, body=json.dumps(_described(name, stored)).encode())
@@ -222,9 +256,11 @@ def _media(request: Request, found: Stored) -> Reply:
         "Content-Type": found.kind,
         "X-Goog-Generation": str(found.generation),
         "X-Goog-Hash": f"crc32c={found.crc32c},md5={found.md5}",
-        "X-Goog-Stored-Content-Encoding": "identity",
+        "X-Goog-Stored-Content-Encoding": found.encoding,
         "X-Goog-Stored-Content-Length": str(len(found.data)),
     }
+    if found.encoding != "identity":
+        headers["Content-Encoding"] = found.encoding
     part = _RANGE.fullmatch(request.headers.get("range", ""))
     if part is None:
         return Reply(headers=headers, body=found.data)
@@ -247,8 +283,8 @@ def _described(name: str, stored: Stored) -> dict[str, object]:
     }
 
 
-def _parts(request: Request) -> tuple[dict[str, object], str, bytes]:
-    """Split a multipart/related body (RFC 2387) into the object's description, its content type and its content."""
+def _parts(request: Request) -> tuple[dict[str, object], bytes]:
+    """Split a multipart/related body (RFC 2387) into the object's description and its content."""
     head = Message()
     head["Content-Type"] = request.headers["content-type"]
     boundary = b"--" + str(head.get_param("boundary")).encode()
@@ -256,4 +292,4 @@ def _parts(request: Request) -> tuple[dict[str, object], str, bytes]:
     meta = json.loads(described.partition(b"\r\n\r\n")[2])
     lines, _, data = content.partition(b"\r\n\r\n")
     kind = lines.decode().partition(":")[2].strip()
-    return meta, kind, data[: data.rindex(b"\r\n" + boundary)]
+    return {"contentType": kind, **meta}, data[: data.rindex(b"\r\n" + boundary)]
