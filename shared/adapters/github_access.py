@@ -36,6 +36,7 @@ EARLY: Final = timedelta(minutes=5)
 """So long before its end a token is replaced."""
 _ISSUED_SECONDS, _EXPIRES_SECONDS = -60, 540
 _LONGEST_SECONDS: Final = 3600.0
+_HOOKS: Final = "repository_hooks"
 _APP_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _TOKEN = re.compile(r"[\x21-\x7e]{1,4096}")
 
@@ -173,11 +174,11 @@ class AppAccess:
         if answer.status != OK or answer.content is None:
             self._refuse(answer.status)
         try:
-            number = member(parse_object(answer.content, what="the installation"), "id", int, what="the installation")
+            installation = parse_object(answer.content, what="the installation")
+            number = member(installation, "id", int, what="the installation")
         except InputError:
             raise corrupt(repository.rest_url, "expected the App's installation, got something else") from None
-        # Only what every App has that reads contents: GitHub refuses a wish for more than was granted to it.
-        wish = {"repositories": [repository.name], "permissions": {"contents": "read", "metadata": "read"}}
+        wish = {"repositories": [repository.name], "permissions": _permissions(installation)}
         url = f"{repository.api_url.rstrip('/')}/app/installations/{number}/access_tokens"
         answer = send(url, proof, body=json.dumps(wish).encode())
         if answer.status != CREATED or answer.content is None:
@@ -205,6 +206,13 @@ class AppAccess:
         if status == NOT_FOUND:
             raise RejectedError("SOURCE_NOT_FOUND", f"the GitHub App is not installed on {where}, or it does not exist")
         raise fault(status, where)
+
+
+def _permissions(installation: dict[str, object]) -> dict[str, str]:
+    """Wish for as little as the work needs; GitHub refuses a wish for more than the installation was granted."""
+    granted = installation.get("permissions")
+    sees_hooks = isinstance(granted, dict) and granted.get(_HOOKS) in {"read", "write"}
+    return {"contents": "read", "metadata": "read", **({_HOOKS: "read"} if sees_hooks else {})}
 
 
 def _key(pem: str) -> RSAPrivateKey:

@@ -70,6 +70,31 @@ def sent(fake: FakeGitHub, match: str) -> list[str | None]:
     return [request.headers.get("Authorization") for request in fake.asked if match in request.url.path]
 
 
+@pytest.mark.parametrize(
+    ("granted", "asked"),
+    [
+        ({"contents": "write", "repository_hooks": "write", "issues": "write"}, True),
+        ({"contents": "read", "repository_hooks": "read"}, True),
+        ({"contents": "read"}, False),
+        (None, False),
+        ("all", False),
+    ],
+)
+def test_an_app_asks_to_see_webhooks_only_where_it_was_granted_that(granted: object, *, asked: bool) -> None:
+    fake = FakeGitHub()
+    fake.reply("skills/installation", body={"id": 77, "permissions": granted})
+    wishes: list[dict[str, str]] = []
+
+    def give(request: httpx.Request) -> httpx.Response:
+        wishes.append(json.loads(request.content)["permissions"])
+        return answer(201, {"token": "ghs_secret", "expires_at": "2099-01-01T00:00:00Z"})
+
+    fake.do("/access_tokens", give)
+    fake.reply("/commits/", body=SHA.encode())
+    head(api(fake, app=APP, clock=FakeClock()))
+    assert wishes == [{"contents": "read", "metadata": "read", **({"repository_hooks": "read"} if asked else {})}]
+
+
 def test_an_app_proves_itself_by_a_jwt_that_its_public_key_confirms() -> None:
     forge = Forge()
     head(forge.api())
