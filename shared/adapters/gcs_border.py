@@ -48,12 +48,12 @@ def fault(error: BaseException, what: str) -> SkillSyncError:
     return UnavailableError("STORE_UNAVAILABLE", f"{what}: the bucket does not answer as it should ({_kind(inner)})")
 
 
-def is_missing_bucket(error: api.NotFound) -> bool:
-    """Whether the bucket is what is missing, not the object: the status is the same, only the service's sentence tells.
+def is_missing_object(error: BaseException) -> bool:
+    """Whether an object is missing, and not its whole bucket: the status is the same, only the service's sentence tells.
 
     No bucket or object of ours has a space in its name, so none can bring that sentence into the message.
     """
-    return _NO_BUCKET in error.message
+    return isinstance(error, api.NotFound) and _NO_BUCKET not in error.message
 
 
 def _kind(error: BaseException) -> str:

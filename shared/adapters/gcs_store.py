@@ -17,12 +17,12 @@ from io import BytesIO
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
-from google.api_core.exceptions import NotFound, PreconditionFailed
+from google.api_core.exceptions import PreconditionFailed
 from google.cloud import storage
 from google.cloud.storage.retry import DEFAULT_RETRY
 from requests.adapters import HTTPAdapter
 
-from shared.adapters.gcs_border import FOREIGN, fault, is_missing_bucket
+from shared.adapters.gcs_border import FOREIGN, fault, is_missing_object
 from shared.core.names import check_name, is_name
 from shared.errors import ConfigError, ConflictError, InputError, UnavailableError
 from shared.ports import StoredName, StoredObject
@@ -128,7 +128,7 @@ class GcsStore:
             # Each try reads the whole: the library would resume a broken download, and then checks no checksum any more.
             found: StoredObject = self._retry(self._read)(name)
         except FOREIGN as error:
-            if isinstance(error, NotFound) and not is_missing_bucket(error):
+            if is_missing_object(error):
                 return None
             raise fault(error, name) from None
         else:
@@ -161,9 +161,9 @@ class GcsStore:
         try:
             blob = self._bucket.blob(self._prefix + name)
             blob.delete(if_generation_match=if_generation, timeout=self._timeout, retry=self._retry)
-        except (PreconditionFailed, NotFound):
-            raise _mismatch(name, if_generation) from None
         except FOREIGN as error:
+            if isinstance(error, PreconditionFailed) or is_missing_object(error):
+                raise _mismatch(name, if_generation) from None
             raise fault(error, name) from None
 
     def list(self, prefix: str, *, after: str = "", limit: int = MAX_LIMIT) -> builtins.list[StoredName]:

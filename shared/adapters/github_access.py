@@ -211,7 +211,7 @@ class AppAccess:
 def _permissions(installation: dict[str, object]) -> dict[str, str]:
     """Wish for as little as the work needs; GitHub refuses a wish for more than the installation was granted."""
     granted = installation.get("permissions")
-    sees_hooks = isinstance(granted, dict) and granted.get(_HOOKS) in {"read", "write"}
+    sees_hooks = isinstance(granted, dict) and str(granted.get(_HOOKS)) in {"read", "write"}
     return {"contents": "read", "metadata": "read", **({_HOOKS: "read"} if sees_hooks else {})}
 
 

@@ -152,8 +152,7 @@ class Api:
         link = answer.headers.get("location", "")
         if origin_of(link) not in self.repository.download_origins:
             raise self._elsewhere()
-        self.limits.check()
-        # Not the API: no token, and what comes is packed already.
+        # Not the API, so neither its limit nor its token: and what comes is packed already.
         ask = Ask(url=link, headers={"Accept-Encoding": "identity"}, budget=budget)
         return self._noted(self.wire.send(ask, read, self.seconds))
 

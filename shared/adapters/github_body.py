@@ -79,8 +79,6 @@ def gunzip(pieces: Iterable[bytes], where: str) -> Iterator[bytes]:
                     yield unpacked
             if stream.unused_data:
                 break
-        # What zlib holds back is at most one repetition, 258 bytes.
-        yield stream.flush()
     except zlib.error:
         raise UnavailableError("SOURCE_CORRUPT", f"{where}: the answer is no gzip") from None
     if not stream.eof or stream.unused_data:

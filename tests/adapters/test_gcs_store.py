@@ -100,6 +100,26 @@ def test_building_a_store_and_a_client_asks_nothing(bucket: Bucket) -> None:
     assert opened == []
 
 
+def test_threads_that_come_first_together_open_the_bucket_once(bucket: Bucket) -> None:
+    opened: list[int] = []
+    start = threading.Barrier(16)
+
+    def open_bucket() -> storage.Bucket:
+        opened.append(1)
+        threading.Event().wait(0.05)  # as long as credentials take to be read
+        return bucket.handle
+
+    store = GcsStore(open_bucket)
+
+    def read(_: int) -> object:
+        start.wait(timeout=30)
+        return store.get("a")
+
+    with ThreadPoolExecutor(16) as threads:
+        assert list(threads.map(read, range(16))) == [None] * 16
+    assert len(opened) == 1
+
+
 def test_no_write_goes_out_without_the_generation_that_it_replaces(bucket: Bucket) -> None:
     first = bucket.store.put("a", b"one", if_generation=0)
     second = bucket.store.put("a", LARGE, if_generation=first)
@@ -159,7 +179,7 @@ def test_a_page_behind_any_text_is_one_request(bucket: Bucket, after: str) -> No
         bucket.store.put(name, b"", if_generation=0)
     before = len(bucket.wire.log)
     assert [line.name for line in bucket.store.list("", after=after, limit=2)] == [n for n in names if n > after][:2]
-    assert len(bucket.wire.log) - before == 1
+    assert [asked.query["maxResults"] for asked in bucket.wire.log[before:]] == ["2"]
 
 
 def test_content_that_somebody_had_marked_as_packed_comes_back_as_it_was_stored(bucket: Bucket) -> None:
@@ -434,11 +454,13 @@ def test_a_missing_bucket_is_for_a_person() -> None:
         assert refused(lambda: store.put("a", b"", if_generation=0)).code == "STORE_NOT_FOUND"
         assert refused(lambda: store.list("")).code == "STORE_NOT_FOUND"
         assert refused(lambda: store.get("a")).code == "STORE_NOT_FOUND"
+        assert refused(lambda: store.delete("a", if_generation=1)).code == "STORE_NOT_FOUND"
 
 
 def test_an_object_is_missing_however_the_service_says_so(bucket: Bucket) -> None:
-    bucket.wire.fail(Fault(way="status", status=404))
+    bucket.wire.fail(Fault(way="status", status=404, times=2))
     assert bucket.store.get("a") is None
+    assert refused(lambda: bucket.store.delete("a", if_generation=1)).code == "GENERATION_MISMATCH"
 
 
 @pytest.mark.parametrize(

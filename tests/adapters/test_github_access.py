@@ -78,6 +78,7 @@ def sent(fake: FakeGitHub, match: str) -> list[str | None]:
         ({"contents": "read"}, False),
         (None, False),
         ("all", False),
+        ({"repository_hooks": ["read"]}, False),
     ],
 )
 def test_an_app_asks_to_see_webhooks_only_where_it_was_granted_that(granted: object, *, asked: bool) -> None:
@@ -139,6 +140,15 @@ def test_a_refused_token_is_replaced_once() -> None:
     forge.good = "ghs_revived"
     assert head(asked) == SHA.encode()
     assert forge.given == ["ghs_secret0", "ghs_revived"]
+
+
+def test_a_token_that_another_thread_has_replaced_already_is_not_replaced_again() -> None:
+    forge = Forge()
+    asked = forge.api()
+    head(asked)
+    old = asked.access.known()
+    renewed = [asked.access.renewed(old, asked._send_small, lambda: 30.0) for _ in range(2)]
+    assert renewed == ["ghs_secret1", "ghs_secret1"]
 
 
 def test_a_new_token_that_is_refused_too_is_the_end() -> None:

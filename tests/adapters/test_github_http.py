@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import logging
 import os
+import threading
 import time
 import traceback
 import zlib
@@ -202,6 +203,23 @@ def test_a_server_that_goes_silent_or_drips_is_left_when_the_time_is_over(
         with pytest.raises(UnavailableError, match="SOURCE_TOO_SLOW"):
             wire.send(ask(9999, server.url("x")), b"".join, lambda: start + 0.4 - time.monotonic())
         assert 0.35 < time.monotonic() - start < 3
+
+
+def test_a_server_that_is_late_and_then_goes_silent_gets_no_more_time_for_the_body(tmp_path: Path) -> None:
+    late = threading.Event()
+
+    def routes(_: Received) -> Reply:
+        late.wait(0.7)
+        return Reply(200, {}, bytes(2000))
+
+    with GitServer(tmp_path, routes=routes) as server:
+        server.fail(Fault(cut=200, then="stall", times=9))
+        wire = Wire(WHERE, FakeClock(), None)
+        start = time.monotonic()
+        with pytest.raises(UnavailableError, match="SOURCE_TOO_SLOW"):
+            wire.send(ask(9999, server.url("x")), b"".join, lambda: start + 1 - time.monotonic())
+        # A wait that began with the body would end after 1.7 s.
+        assert time.monotonic() - start < 1.5
 
 
 # bytes

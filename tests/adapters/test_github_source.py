@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 
 from shared.adapters.github_faults import ForbiddenError
 from shared.adapters.github_quota import ProcessQuota
+from shared.core.git_objects import blob_id
 from shared.errors import RejectedError, SkillSyncError, UnavailableError
 from shared.model import BlobId, CommitSha, Kind, Standing, TreeEntry
 from tests.adapters.test_github_fake import CODELOAD, TOKEN, FakeGitHub, answer, archive, rest
+from tests.adapters.test_github_tarball import packed
 from tests.fakes.clock import FakeClock
 from tests.repos import Repo
 
@@ -181,6 +183,16 @@ def test_the_last_request_that_is_allowed_is_answered_and_no_other_sent() -> Non
         source.listing(SHA)
     assert caught.value.retry_after_seconds == 600
     assert len(fake.asked) == 1
+
+
+def test_a_link_that_was_the_last_request_allowed_is_still_followed(repo: Repo) -> None:
+    clock = FakeClock()
+    reset = str(int(clock.now().timestamp()) + 600)
+    fake = FakeGitHub(repo)
+    entries = files(repo)
+    headers = {"Location": CODELOAD, "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": reset}
+    fake.reply("/tarball/", 302, b"", headers)
+    assert len(rest(fake, clock=clock).blobs(CommitSha(repo.head), entries)) == 70
 
 
 # listing
@@ -526,6 +538,18 @@ def test_an_archive_may_not_be_larger_than_its_cap(repo: Repo) -> None:
     with pytest.raises(RejectedError, match="SOURCE_TOO_LARGE"):
         rest(fake).blobs(CommitSha(repo.head), files(repo))
     assert served <= 130 * MIB
+
+
+def test_what_the_archive_has_and_what_it_lacks_share_one_cap() -> None:
+    large = bytes(60 * MIB)
+    small = {f"{number}": b"%d" % number for number in range(70)}
+    fake = FakeGitHub()
+    fake.reply("/tarball/", 302, b"", {"Location": CODELOAD})
+    fake.reply(CODELOAD, 200, packed(("top/large", large), *[(f"top/{path}", data) for path, data in small.items()]))
+    fake.reply("/git/blobs/", 200, b"", {"Content-Length": str(5 * MIB)})
+    entries = [file(path, blob_id(data)) for path, data in {"large": large, "lacking": b"lacking", **small}.items()]
+    with pytest.raises(RejectedError, match="SOURCE_TOO_LARGE"):
+        rest(fake).blobs(SHA, entries)
 
 
 # compare

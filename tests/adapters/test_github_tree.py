@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -196,6 +197,28 @@ def test_a_folders_own_entries_alone_may_not_reach_deeper(repo: Repo) -> None:
     own["tree"].append(deep)
     with pytest.raises(MalformedTreeError):
         parse(own, recursive=False)
+
+
+FILE_LINE = b"100644 a\0" + bytes.fromhex("1" * 40)
+FOLDER_LINE = b"40000 a\0" + bytes.fromhex(EMPTY)
+FILE_ENTRY = {"path": "a", "mode": "100644", "type": "blob", "sha": "1" * 40}
+FOLDER_ENTRY = {"path": "a", "mode": "040000", "type": "tree", "sha": EMPTY}
+
+
+@pytest.mark.parametrize(
+    ("lines", "entries"),
+    [
+        (FILE_LINE + FILE_LINE, [FILE_ENTRY, FILE_ENTRY]),
+        (FILE_LINE + FOLDER_LINE, [FILE_ENTRY, FOLDER_ENTRY]),
+        (FOLDER_LINE + FOLDER_LINE, [FOLDER_ENTRY, FOLDER_ENTRY]),
+    ],
+)
+def test_a_name_that_stands_twice_is_refused_also_where_the_hash_is_right(
+    lines: bytes, entries: list[Document]
+) -> None:
+    sha = hashlib.sha1(b"tree %d\0" % len(lines) + lines, usedforsecurity=False).hexdigest()
+    with pytest.raises(MalformedTreeError, match="twice"):
+        parse({"sha": sha, "tree": entries, "truncated": False})
 
 
 def test_too_many_entries_are_refused_for_good() -> None:

@@ -77,6 +77,16 @@ def test_folders_with_the_same_content_are_asked_for_once(tmp_path: Path) -> Non
     assert len(fake.asked) == 3
 
 
+def test_a_folder_that_stands_in_two_depths_is_asked_for_once(tmp_path: Path) -> None:
+    repo = Repo(tmp_path)
+    repo.write_all({f"{place}/{part}": part for place in ("same", "deep/same", "deep/other") for part in "xyz"})
+    repo.write("deep/other/w", "w")
+    repo.commit()
+    fake = FakeGitHub(repo, largest=4)
+    assert [(entry.path, entry.id) for entry in walked(fake, repo, TreeCache(limit=0))] == git_listing(repo)
+    assert fake.paths.count(f"/git/trees/{repo.id_of('same')}?recursive=1") == 1
+
+
 def test_a_walk_that_takes_too_many_requests_is_left_to_the_git_protocol(tmp_path: Path) -> None:
     repo = Repo(tmp_path)
     repo.write_all({f"{number:03}/x": f"{number}" for number in range(299)})
