@@ -90,7 +90,7 @@ def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
     counts: Counter[tuple[str, str, str]] = Counter()
     for outcome in _OUTCOMES:
         for report in terminalreporter.stats.get(outcome, []):
-            adapter = dict(report.user_properties).get("adapter")
+            adapter = dict(getattr(report, "user_properties", ())).get("adapter")
             if adapter is not None:
                 counts[Path(report.nodeid.split("::")[0]).stem.removeprefix("test_"), adapter, outcome] += 1
     rows = list(dict.fromkeys((suite, adapter) for suite, adapter, _ in counts))
