@@ -143,7 +143,7 @@ PROVIDERS: tuple[Provider, ...] = (
     Provider(
         name="JSON web token",
         keywords=("eyJ",),
-        pattern=re.compile(r"(eyJ[\w-]{10,600}\.eyJ[\w-]{10,4000}\.[\w-]{20,1000})", re.ASCII),
+        pattern=re.compile(r"(eyJ(?<![\w-]eyJ)[\w-]{10,600}\.eyJ[\w-]{10,4000}\.[\w-]{20,1000})", re.ASCII),
         alone=True,
     ),
 )
