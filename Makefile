@@ -11,7 +11,7 @@ PORT   ?= 8080
 DATA   ?= .data
 GITHUB ?=
 
-.PHONY: run push test bench history lint format clean
+.PHONY: run push test bench history fuzz lint format clean
 .DEFAULT_GOAL := run
 
 run: $(VENV)/.runtime
@@ -28,6 +28,9 @@ bench: $(VENV)/.development
 
 history: $(VENV)/.development
 	$(BIN)/python -m tests.history --repo "$(REPO)" --branch "$(BRANCH)" $(ARGS)
+
+fuzz: $(VENV)/.fuzzing
+	$(BIN)/python -m tests.fuzz $(ARGS)
 
 lint: $(VENV)/.development
 	$(BIN)/ruff format --check .
@@ -52,6 +55,10 @@ $(VENV)/.runtime: requirements.txt
 $(VENV)/.node: tests/node/package.json $(VENV)/.runtime
 	@if command -v npm >/dev/null; then npm install --prefix tests/node --no-package-lock --no-audit --no-fund --ignore-scripts --silent; \
 	else echo "npm not found: the tests on GitHub's example payloads will be skipped" >&2; fi
+	@touch $@
+
+$(VENV)/.fuzzing: $(VENV)/.development tests/fuzz/requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/fuzz/requirements.txt
 	@touch $@
 
 $(VENV)/.development: $(VENV)/.runtime tests/requirements.txt

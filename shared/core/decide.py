@@ -9,15 +9,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from shared.core.judge import bundle_findings
 from shared.core.rules import ValidationPolicy
-from shared.model import Manifest, Reason, Severity, Withheld
+from shared.model import Manifest, Reason, Severity, SkillId, Withheld
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from shared.core.judge import Verdict
-    from shared.model import CommitSha, Finding, LiveSkill, SkillAtHead, SkillId, TreeId
+    from shared.model import CommitSha, Finding, LiveSkill, SkillAtHead, TreeId
 
+WHOLE = SkillId("")
+"""What warnings about the bundle as a whole stand under, instead of a skill."""
 GUARD_LEAST = 5
 """The deletion guard needs at least so many skills gone, and more than half of all."""
 MAX_FINDINGS_NOTED = 20
@@ -91,6 +94,8 @@ def decide(
         withheld={fate.id: fate.held for fate in fates if fate.held is not None},
     )
     warnings = {key: verdict.findings for key, verdict in verdicts.items() if verdict.candidate and verdict.findings}
+    if many := bundle_findings(len(manifest.skills), occasion.root):
+        warnings[WHOLE] = many
     return replace(changes(before, manifest), warnings=warnings, judged=len(verdicts))
 
 

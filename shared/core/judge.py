@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from shared.core.archive import pack
 from shared.core.canonical import digest_of
+from shared.core.content import check_content
 from shared.core.discover import SKILL_FILE, SKILL_FILE_NAMES
 from shared.core.frontmatter import FrontmatterError, read_frontmatter
 from shared.core.names import is_slug
@@ -14,11 +15,13 @@ from shared.core.paths import check_path, collides
 from shared.core.rules import (
     JUNK_FOLDERS,
     JUNK_SUFFIX,
+    MAX_CONTENT_FINDINGS,
     MAX_DESCRIPTION_CHARS,
     MAX_NAME_CHARS,
     MAX_RESOURCE_BYTES,
     MAX_SKILL_FILES,
     MAX_SKILL_TOTAL_BYTES,
+    MAX_SKILLS,
     UNWATCHED_IDS,
     finding,
 )
@@ -95,7 +98,7 @@ def judge(skill: SkillAtHead, contents: Mapping[BlobId, bytes], live: LiveSkill 
     if not selection.entries:
         return Verdict(findings=selection.findings, candidate=None)
     files, skipped = _load(skill, selection.entries, contents)
-    findings = [*selection.findings, *skipped, *_check_sizes(skill, files, terms)]
+    findings = [*selection.findings, *skipped, *_check_sizes(skill, files, terms), *_check_contents(skill, files)]
     try:
         frontmatter = read_frontmatter(_skill_file(files).data)
     except FrontmatterError as error:
@@ -110,6 +113,16 @@ def judge(skill: SkillAtHead, contents: Mapping[BlobId, bytes], live: LiveSkill 
         return Verdict(findings=tuple(findings), candidate=None)
     name = (frontmatter.text("name") or "").strip()
     return Verdict(findings=tuple(findings), candidate=_candidate(skill, files, name, version.text, version.source))
+
+
+def bundle_findings(skills: int, root: str) -> tuple[Finding, ...]:
+    """Judge a bundle as a whole.
+
+    Args:
+        skills: How many would be live.
+        root: The publish root.
+    """
+    return (finding("TOO_MANY_SKILLS", root, detail=f"{skills}"),) if skills > MAX_SKILLS else ()
 
 
 def _candidate(skill: SkillAtHead, files: list[SkillFile], name: str, version: str, source: str) -> Candidate:
@@ -190,6 +203,14 @@ def _check_sizes(skill: SkillAtHead, files: list[SkillFile], terms: Terms) -> It
     total = sum(len(file.data) for file in files)
     if total > MAX_SKILL_TOTAL_BYTES:
         yield finding("SKILL_TOO_LARGE", skill.path, detail=f"{total} bytes")
+
+
+def _check_contents(skill: SkillAtHead, files: Iterable[SkillFile]) -> Iterable[Finding]:
+    # Of every published file, also when the frontmatter is broken: an author should learn of a secret at once.
+    # What keeps it out comes first, so that no number of warnings can push it over the bound.
+    found = [item for file in files for item in check_content(_path_of(skill, file.path), file.data)]
+    found.sort(key=lambda item: (item.severity is not Severity.ERROR, item.path, item.line))
+    return found[:MAX_CONTENT_FINDINGS]
 
 
 def _check_members(skill: SkillAtHead, frontmatter: Frontmatter) -> Iterable[Finding]:

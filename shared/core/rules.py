@@ -16,8 +16,11 @@ MAX_RESOURCE_BYTES = 1024 * 1024
 MAX_SKILL_FILES = 200
 MAX_SKILL_TOTAL_BYTES = 8 * 1024 * 1024
 MAX_DESCRIPTION_CHARS = 1024
+MAX_SKILLS = 200
+MAX_CONTENT_FINDINGS = 200
+"""Of one skill; more tell its author nothing new, and withheld ones stand in the manifest."""
 MAX_NAME_CHARS = 200
-REVISION = 1
+REVISION = 2
 """To be raised whenever a check judges otherwise than before without a row or a limit changing."""
 JUNK_FOLDERS = frozenset({".git", "node_modules", "__pycache__", ".venv", "venv"})
 JUNK_SUFFIX = ".pyc"
@@ -134,9 +137,51 @@ _ROWS = (
     _warning(
         "ID_UNWATCHED", "rename the folder: the gateway never watches one of this name", "it would not hot-reload"
     ),
+    _warning(
+        "TOO_MANY_SKILLS", "keep at most 200 skills in the bundle", "the gateway silently loads the first 200 only"
+    ),
+    _error(
+        "SECRET_FOUND",
+        "remove the secret, revoke it where it was issued, and read it from the environment",
+        "whatever is published, every agent can read",
+    ),
+    _warning(
+        "SECRET_SUSPECT",
+        "make sure that this is no real secret; write a placeholder such as <your-key>",
+        "a person must look at what a pattern cannot tell",
+    ),
+    _error(
+        "HIDDEN_UNICODE",
+        "remove the invisible characters on this line: tag characters or bidirectional overrides",
+        "an agent reads them, a reviewer does not see them",
+    ),
+    _warning(
+        "INVISIBLE_CHAR",
+        "remove the zero-width or control characters on this line",
+        "they make texts that only look alike",
+    ),
+    _warning(
+        "BINARY_OPAQUE",
+        "commit the sources instead of an archive or a native program",
+        "nobody can review what is inside",
+    ),
+    _warning(
+        "SUSPICIOUS_CONTENT",
+        "rewrite this line: it looks like a download piped to a shell, a theft of keys, or a hidden instruction",
+        "a person should read it before an agent obeys it",
+    ),
 )
 
 RULES = {rule.code: rule for rule in _ROWS}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hit:
+    """One place of a text where a rule applies. `detail` names the kind, such as a provider; never the matched text."""
+
+    code: str
+    line: int
+    detail: str = ""
 
 
 def finding(code: str, path: str, line: int = 0, *, detail: str = "") -> Finding:
