@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -17,19 +18,21 @@ from shared.core.rules import Terms, ValidationPolicy, VersionPolicy
 from shared.core.upload import tree_of
 from shared.core.validation_report import as_annotations, as_document, as_sarif
 from shared.errors import InputError
-from shared.model import Kind, Severity
+from shared.model import BlobId, Kind, Severity
 from shared.service.validate import validate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from shared.core.upload import Tree
     from shared.core.validation_report import Report
 
 FORMATS = ("table", "json", "sarif", "github")
 MAX_FILE_BYTES = 16 * 2**20
 """Of a larger file no more is read than shows that it is too large."""
 _EXECUTABLE = 0o111
+_UNQUOTED = re.compile(r"([A-Za-z_-]{1,40}):[ \t]+([^\s\"'|>\[{&*!%@`#].*:[ \t].*)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,9 +57,11 @@ def run_validate(request: Request) -> int:
     """
     if not request.path.is_dir():
         raise InputError("PATH_UNKNOWN", f"{request.path} is no folder")
-    report = _judged(request)
+    tree = tree_of(_files(request.path))
+    report = _judged(request, tree)
     if request.form == "table":
         _print_table(report)
+        _print_mends(report, tree)
     elif request.form == "github":
         sys.stdout.write(as_annotations(report).encode("utf-8", "backslashreplace").decode())
     else:
@@ -65,13 +70,12 @@ def run_validate(request: Request) -> int:
     return 1 if report.errors else 0
 
 
-def _judged(request: Request) -> Report:
+def _judged(request: Request, tree: Tree) -> Report:
     terms = Terms(
         validation=ValidationPolicy.PER_SKILL,
         version=VersionPolicy(request.version_policy),
         max_skill_file_bytes=request.max_skill_file_bytes,
     )
-    tree = tree_of(_files(request.path))
     with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress:
         task = progress.add_task("Validating", total=None)
         return validate(
@@ -116,6 +120,19 @@ def _print_table(report: Report) -> None:
         console.print(table)
     warnings = len(report.findings) - report.errors
     console.print(f"{report.skills} skills, {report.errors} errors, {warnings} warnings", highlight=False)
+
+
+def _print_mends(report: Report, tree: Tree) -> None:
+    """Print the lines that only lack quotes as they should be. This stays on the author's screen; findings quote nothing."""
+    blobs = {entry.path: entry.id for entry in tree.listing}
+    for _, found in report.findings:
+        if found.code != "FM_SYNTAX":
+            continue
+        lines = tree.contents[BlobId(blobs[found.path])].decode("utf-8", "replace").splitlines()
+        match = _UNQUOTED.fullmatch(lines[found.line - 1]) if 0 < found.line <= len(lines) else None
+        if match is not None:
+            value = match[2].replace("\\", "\\\\").replace('"', '\\"')
+            print(f'\n{_shown(found.path)}:{found.line} should be\n  {match[1]}: "{_shown(value)}"')
 
 
 def _shown(text: str) -> str:

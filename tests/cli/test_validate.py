@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.cli.test_run import ROOT, skill
+from tests.core.made_secrets import SECRETS, made
 from tests.repos import Repo
 
 if TYPE_CHECKING:
@@ -35,6 +36,24 @@ def test_a_good_folder_ends_with_0_and_a_bad_one_with_1(repo: Repo) -> None:
     done = run(str(repo.path))
     assert done.returncode == 1
     assert all(word in done.stdout for word in ("FM_SYNTAX", "skills/bad/SKILL.md:3", "2 skills, 1 errors, 0 warnings"))
+
+
+def test_a_line_that_only_lacks_quotes_is_printed_as_it_should_be(repo: Repo) -> None:
+    repo.write("skills/bad/SKILL.md", '---\nname: bad\ndescription: Use it: "now" or \\ never\n---\n')
+    assert '\n  description: "Use it: \\"now\\" or \\\\ never"\n' in run(str(repo.path)).stdout
+    repo.write("skills/bad/SKILL.md", '---\nname: bad\ndescription: "Use" it\n---\n')
+    assert "should be" not in run(str(repo.path)).stdout
+
+
+@pytest.mark.parametrize("form", ["table", "json", "sarif", "github"])
+def test_no_form_holds_a_secret(repo: Repo, form: str) -> None:
+    secrets = {kind: made(kind) for kind in SECRETS}
+    for number, secret in enumerate(secrets.values()):
+        repo.write(f"skills/good/{number}.txt", secret)
+    done = run(str(repo.path), "--format", form)
+    assert done.stdout.count("SECRET_FOUND") >= len(secrets)
+    told = done.stdout + done.stderr
+    assert not [kind for kind, secret in secrets.items() if secret[:16] in told or secret[-16:] in told]
 
 
 def test_a_folder_and_its_repository_are_judged_alike(repo: Repo) -> None:
