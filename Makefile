@@ -11,7 +11,7 @@ PORT   ?= 8080
 DATA   ?= .data
 GITHUB ?=
 
-.PHONY: run push test bench history fuzz lint format clean
+.PHONY: run push validate test bench history fuzz lint format clean
 .DEFAULT_GOAL := run
 
 run: $(VENV)/.runtime
@@ -28,6 +28,9 @@ bench: $(VENV)/.development
 
 history: $(VENV)/.development
 	$(BIN)/python -m tests.history --repo "$(REPO)" --branch "$(BRANCH)" $(ARGS)
+
+validate: $(VENV)/.runtime
+	@$(BIN)/python -m shared.cli validate "$(REPO)" $(ARGS)
 
 fuzz: $(VENV)/.fuzzing
 	$(BIN)/python -m tests.fuzz $(ARGS)

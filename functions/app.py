@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from functions import poll, release, status, sync, webhook
+from functions import poll, release, status, sync, validate, webhook
 from shared import web
 
 if TYPE_CHECKING:
@@ -18,5 +18,7 @@ def app(request: flask.Request) -> flask.Response:
 
 
 ROUTES = tuple(
-    replace(route, home=False) for function in (webhook, poll, sync, release, status) for route in function.ROUTES
+    replace(route, home=False)
+    for function in (webhook, poll, sync, validate, release, status)
+    for route in function.ROUTES
 )

@@ -16,6 +16,7 @@ from functions.poll import poll
 from functions.release import release
 from functions.status import status
 from functions.sync import sync
+from functions.validate import validate
 from functions.webhook import webhook
 
-__all__ = ["app", "poll", "release", "status", "sync", "webhook"]
+__all__ = ["app", "poll", "release", "status", "sync", "validate", "webhook"]

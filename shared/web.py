@@ -168,7 +168,7 @@ def _encoded(reply: Reply) -> Reply:
     else:
         # All but ASCII stands escaped: whatever text an answer holds, it can be sent.
         body, kind = b"" if reply.body is None else json.dumps(reply.body).encode() + b"\n", "application/json"
-    headers = reply.headers if reply.status == _NO_CONTENT else {**reply.headers, "Content-Type": kind}
+    headers = reply.headers if reply.status == _NO_CONTENT else {"Content-Type": kind, **reply.headers}
     return Reply(status=reply.status, body=body, headers=headers)
 
 

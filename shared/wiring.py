@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
     from shared.adapters.github import GitHub
     from shared.adapters.signer import Ed25519Signer
+    from shared.core.validation_report import Report
     from shared.model import DeploymentId, Push, SkillId, Trigger, Trust
-    from shared.ports import Hooks, Quota, Source, Store, Together
+    from shared.ports import Clock, Hooks, Quota, Source, Store, Together
     from shared.service.context import Context, Deadline
     from shared.service.sync import Outcome
 
@@ -26,6 +27,7 @@ WEBHOOK_SECONDS = 8.0
 """GitHub waits 10 s for an answer."""
 OPERATOR_SECONDS = 25.0
 
+_SHA_CHARS = 40
 _SQLITE = "sqlite://"
 _GCS = "gs://"
 
@@ -101,6 +103,28 @@ def roll_back(found: Settings, seconds: float, to: DeploymentId) -> Outcome:
     return roll_back(built, to, deadline)
 
 
+def validate_ref(found: Settings, seconds: float, ref: str) -> Report:
+    """Validate a branch or a commit of the configured repository; errors are those of the source."""
+    from shared.model import CommitSha
+    from shared.service.context import Deadline
+    from shared.service.validate import validate_commit
+
+    deadline = Deadline(_clock(), seconds)
+    is_commit = len(ref) == _SHA_CHARS and not set(ref) - set("0123456789abcdef")
+    branch = found.github_branch if is_commit else ref
+    upstream = _upstream(replace(found, github_branch=branch), deadline.remaining)
+    return validate_commit(upstream.source, CommitSha(ref) if is_commit else None, terms(found), found.skills_root)
+
+
+def terms(found: Settings) -> Terms:
+    """Return the settings that rules depend on."""
+    return Terms(
+        validation=found.validation_policy,
+        version=found.version_policy,
+        max_skill_file_bytes=found.max_skill_file_bytes,
+    )
+
+
 def together() -> Together:
     """Return what runs independent calls side by side."""
     from shared.adapters.threads import in_threads
@@ -110,9 +134,13 @@ def together() -> Together:
 
 def now() -> datetime:
     """Return the time in UTC."""
+    return _clock().now()
+
+
+def _clock() -> Clock:
     from shared.adapters.clock import SystemClock
 
-    return SystemClock().now()
+    return SystemClock()
 
 
 def own_trust(found: Settings) -> Trust:
@@ -131,12 +159,11 @@ def context(found: Settings, seconds: float) -> tuple[Context, Deadline]:
     Raises:
         ConfigError: a setting is missing or wrong.
     """
-    from shared.adapters.clock import SystemClock
     from shared.adapters.threads import in_threads
     from shared.service.context import Context, Deadline
 
     found.need("STORE_URI", "SIGNING_KEY")
-    clock = SystemClock()
+    clock = _clock()
     deadline = Deadline(clock, seconds)
     signer = _signer(str(found.signing_key))
     upstream = _upstream(found, deadline.remaining)
@@ -147,11 +174,7 @@ def context(found: Settings, seconds: float) -> tuple[Context, Deadline]:
         clock=clock,
         together=in_threads,
         trust=trust(found, signer),
-        terms=Terms(
-            validation=found.validation_policy,
-            version=found.version_policy,
-            max_skill_file_bytes=found.max_skill_file_bytes,
-        ),
+        terms=terms(found),
         root=found.skills_root,
         poll_seconds=found.polling_interval_seconds,
         quota=upstream.quota,
@@ -240,13 +263,12 @@ def _upstream(found: Settings, seconds: Callable[[], float]) -> _Upstream:
 # token makes a new one.
 @lru_cache(maxsize=2)
 def _github(api_url: str, repo: str, token: str | None, app: tuple[str, str] | None) -> GitHub:
-    from shared.adapters.clock import SystemClock
     from shared.adapters.github import App, GitHub, Repository
     from shared.adapters.github_quota import ProcessQuota
     from shared.adapters.threads import in_threads
 
     owner, _, name = repo.partition("/")
-    clock = SystemClock()
+    clock = _clock()
     return GitHub(
         Repository(api_url=api_url, owner=owner, name=name),
         token=token,

@@ -33,7 +33,7 @@ FOREIGN = {
     "shared/core": {"yaml", "cryptography"},
     "shared/service": set(),
     "shared/puller": {"httpx"},
-    "shared/cli": {"httpx"},
+    "shared/cli": {"httpx", "rich"},
     "functions": {"flask", "functions_framework"},
 }
 IMPURE = {

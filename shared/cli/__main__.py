@@ -34,10 +34,26 @@ def main(arguments: list[str] | None = None) -> int:
                     github=options.github == STAND_IN,
                 )
             )
+        if options.command == "validate":
+            return _validate(options)
         return announce(options.data.resolve())
     except SkillSyncError as error:
         print(f"error: {error.message} [{error.code}]", file=sys.stderr)
         return 1
+
+
+def _validate(options: argparse.Namespace) -> int:
+    from shared.cli.validate import Request, run_validate  # noqa: PLC0415 - tables and rules are loaded only for this
+
+    return run_validate(
+        Request(
+            path=options.path,
+            form=options.format,
+            root=options.root,
+            version_policy=options.version_policy,
+            max_skill_file_bytes=options.max_skill_size,
+        )
+    )
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -54,6 +70,14 @@ def _parser() -> argparse.ArgumentParser:
         help="put a stand-in for GitHub between the repository and the functions: REST API, git and webhooks",
     )
     push = commands.add_parser("push", help="announce the branch head to a running `run`, as GitHub's webhook would")
+    check = commands.add_parser(
+        "validate", help="judge a local folder by the rules; ends with 1 when a skill is kept out"
+    )
+    check.add_argument("path", type=Path, help="folder of a repository of skills")
+    check.add_argument("--format", choices=("table", "json", "sarif", "github"), default="table")
+    check.add_argument("--root", default="", help="folder to publish, as SKILLS_ROOT (default: all of it)")
+    check.add_argument("--version-policy", choices=("strict", "declared", "derived"), default="derived")
+    check.add_argument("--max-skill-size", type=int, default=102_400, help="bytes (default: %(default)s)")
     for command in (local, push):
         command.add_argument(
             "--data", type=Path, default=Path(".data"), help="where all state is kept (default: %(default)s)"

@@ -69,19 +69,28 @@ def select_files(skill: SkillAtHead, terms: Terms) -> Selection:
     """
     kept: list[TreeEntry] = []
     findings = [*_check_id(skill), *(finding("DUPLICATE_ID", skill.path, detail=other) for other in skill.shadowed)]
+    junk: set[str] = set()
     for entry in skill.entries:
+        if len(kept) > MAX_SKILL_FILES:
+            break  # too many already; nobody needs to know the rest
+        root = _junk_root(entry.path)
+        if root is not None:
+            junk.add(root)
+            continue
         verdict = _check_entry(skill, entry, terms)
         if verdict is None:
             kept.append(entry)
         else:
             findings.append(verdict)
+    findings += [finding("JUNK_SKIPPED", _path_of(skill, path)) for path in sorted(junk)]
     clash = collides([entry.path for entry in kept])
     if clash is not None:
         path, reason = clash
         findings.append(finding("PATH_UNSAFE", _path_of(skill, path), detail=reason))
     total = sum(entry.size or 0 for entry in kept)
     if len(kept) > MAX_SKILL_FILES or total > MAX_SKILL_TOTAL_BYTES:
-        findings.append(finding("SKILL_TOO_LARGE", skill.path, detail=f"{len(kept)} files, {total} bytes"))
+        count = f"{len(skill.entries)} entries" if len(kept) > MAX_SKILL_FILES else f"{len(kept)} files, {total} bytes"
+        findings.append(finding("SKILL_TOO_LARGE", skill.path, detail=count))
     return Selection(entries=() if _has_error(findings) else tuple(kept), findings=tuple(findings))
 
 
@@ -154,11 +163,17 @@ def _check_id(skill: SkillAtHead) -> Iterable[Finding]:
         yield finding("ID_UNWATCHED", skill.path)
 
 
+def _junk_root(path: str) -> str | None:
+    """Return the folder, or else the file, that is left out; a folder is told once, however much is in it."""
+    segments = path.split("/")
+    for depth, segment in enumerate(segments, 1):
+        if segment in JUNK_FOLDERS:
+            return "/".join(segments[:depth])
+    return path if path.endswith(JUNK_SUFFIX) else None
+
+
 def _check_entry(skill: SkillAtHead, entry: TreeEntry, terms: Terms) -> Finding | None:
     path = _path_of(skill, entry.path)
-    segments = entry.path.split("/")
-    if any(segment in JUNK_FOLDERS for segment in segments) or entry.path.endswith(JUNK_SUFFIX):
-        return finding("JUNK_SKIPPED", path)
     if entry.kind is Kind.SUBMODULE:
         return finding("SUBMODULE_SKIPPED", path)
     if entry.kind is Kind.SYMLINK:

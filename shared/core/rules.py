@@ -200,13 +200,23 @@ def finding(code: str, path: str, line: int = 0, *, detail: str = "") -> Finding
 
 def rule_set_version(terms: Terms) -> str:
     """Return the version of the rules and of the settings that they depend on, as the manifest names it."""
-    limits = [MAX_RESOURCE_BYTES, MAX_SKILL_FILES, MAX_SKILL_TOTAL_BYTES, MAX_DESCRIPTION_CHARS, MAX_NAME_CHARS]
+    from shared.core.providers import PROVIDERS  # noqa: PLC0415 - seventy patterns to compile, for who judges alone
+
+    limits = [
+        MAX_RESOURCE_BYTES,
+        MAX_SKILL_FILES,
+        MAX_SKILL_TOTAL_BYTES,
+        MAX_DESCRIPTION_CHARS,
+        MAX_NAME_CHARS,
+        MAX_SKILLS,
+    ]
     return digest_of(
         canonical_bytes(
             {
                 "revision": REVISION,
                 "rows": [[rule.code, rule.severity.value] for rule in _ROWS],
                 "limits": limits,
+                "providers": [[provider.name, provider.pattern.pattern] for provider in PROVIDERS],
                 "junk": [*sorted(JUNK_FOLDERS), JUNK_SUFFIX],
                 "terms": [terms.validation.value, terms.version.value, terms.max_skill_file_bytes],
             }

@@ -11,8 +11,10 @@ import argparse
 import json
 import sys
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 
+from tests.bench import validation
 from tests.bench.measures import document, table
 from tests.bench.play import play
 from tests.bench.targets import verdicts
@@ -30,10 +32,17 @@ def main() -> int:
             )
             with tempfile.TemporaryDirectory(prefix="skill-sync-bench-") as folder:
                 scenes.append(play(Path(folder), size, trips, pushes=options.pushes, polls=options.polls))
-    print(table(scenes))
+    if scenes:
+        print(table(scenes))
     found = [verdict for scene in scenes for verdict in verdicts(scene)]
+    results = document(scenes)
+    if not options.without_validation:
+        gate = validation.measure()
+        print(("\n" if scenes else "") + validation.told(gate))
+        found += validation.verdicts(gate)
+        results["validation"] = asdict(gate)
     print("\n" + "\n".join(f"{'ok    ' if verdict.met else 'MISSED'}  {verdict.text}" for verdict in found))
-    results = {**document(scenes), "targets": [{"text": each.text, "met": each.met} for each in found]}
+    results["targets"] = [{"text": each.text, "met": each.met} for each in found]
     options.json.parent.mkdir(parents=True, exist_ok=True)
     options.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     print(f"\nwritten: {options.json}")
@@ -42,18 +51,21 @@ def main() -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("--skills", type=_sizes, default=[64, 1000], help="sizes of the repository, with commas")
+    parser.add_argument(
+        "--skills", type=_sizes, default=[64, 1000], help="sizes of the repository, with commas; empty for none"
+    )
     parser.add_argument(
         "--round-trips", type=_trips, default=_trips("80/25,0/0"), help="ms to GitHub / ms to the store, with commas"
     )
     parser.add_argument("--pushes", type=int, default=50, help="one-file pushes a scene (default: %(default)s)")
     parser.add_argument("--polls", type=int, default=10, help="unchanged polls a scene (default: %(default)s)")
+    parser.add_argument("--without-validation", action="store_true", help="leave out what the gate can do")
     parser.add_argument("--json", type=Path, default=Path(".data/bench.json"), help="default: %(default)s")
     return parser
 
 
 def _sizes(text: str) -> list[int]:
-    return [int(part) for part in text.split(",")]
+    return [int(part) for part in text.split(",") if part]
 
 
 def _trips(text: str) -> list[RoundTrips]:
