@@ -22,14 +22,15 @@ _FLAGS = re.compile(
 )
 _KINDS_HIDDEN: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("tag character", re.compile("[\U000e0000-\U000e007f]")),
-    # Isolates (U+2066 to 2069) and marks are how honest texts mix directions; overrides and embeddings reorder what is seen.
-    ("bidirectional override", re.compile("[\u202a-\u202e]")),
+    ("bidirectional override", re.compile("[\u202d\u202e]")),
     ("bytes in variation selectors", re.compile("[\ufe00-\ufe0f\U000e0100-\U000e01ef]{2}")),
 )
 # A joiner is honest between two characters that are no plain letters of ours: emoji, Persian, Indic scripts.
 _KINDS_INVISIBLE: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("zero-width character", re.compile("[\u200b\u2060-\u2064\u00ad]|(?<!^)\ufeff")),
     ("joiner without need", re.compile("(?:(?<=[\x00-\u02ff])|^)[\u200c\u200d]|[\u200c\u200d](?:[\x00-\u02ff]|$)")),
+    # Honest texts mix directions by these, and may be misread by them as well.
+    ("directional embedding or isolate", re.compile("[\u202a-\u202c\u2066-\u2069]")),
     ("control character", re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")),
 )
 _PLAIN_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")

@@ -44,7 +44,7 @@ def told(hits: Iterable[Hit]) -> list[tuple[str, int]]:
         f"{FLAG}\U000e0067",
         FLAG[:-1],
         "\u202eabc\u202c",
-        "a\u202ab",
+        "a\u202db",
         "x\U000e0100\U000e0101\U000e0102",
         "x\ufe00\ufe01",
     ],
@@ -65,6 +65,8 @@ def test_hidden_text_is_an_error_on_its_line(text: str) -> None:
         "a\x1b[2J",
         "a\x9bb",
         "a\x08b",
+        "a\u202ab",
+        "a\u2067b",
     ],
 )
 def test_invisible_characters_are_a_warning_on_their_line(text: str) -> None:
@@ -82,7 +84,7 @@ def test_invisible_characters_are_a_warning_on_their_line(text: str) -> None:
         f"flags: {FLAG} \U0001f1e9\U0001f1ea",
         "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645",
         "क्\u200dष",
-        "\u2066left\u2069 and \u200eright",
+        "left\u200e and right\u200f",
     ],
 )
 def test_honest_text_of_any_script_is_let_pass(text: str) -> None:
