@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from shared.model import Finding, SkillId
 
 _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
-_HOME = "https://github.com/Danservfinn/skill-sync"
 _PROPERTY = {"%": "%25", "\r": "%0D", "\n": "%0A", ":": "%3A", ",": "%2C"}
 _MESSAGE = {key: value for key, value in _PROPERTY.items() if key not in ":,"}
 
@@ -85,7 +84,7 @@ def as_sarif(report: Report) -> dict[str, object]:
         }
         for _, found in report.findings
     ]
-    driver = {"name": "skill-sync", "informationUri": _HOME, "rules": rules}
+    driver = {"name": "skill-sync", "rules": rules}
     return {"$schema": _SCHEMA, "version": "2.1.0", "runs": [{"tool": {"driver": driver}, "results": results}]}
 
 
