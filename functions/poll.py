@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shared import web, wiring
+from shared import admission, web, wiring
 from shared.answers import sync_answer
 from shared.errors import DeadlineError
 from shared.model import Trigger
@@ -19,7 +19,7 @@ def poll(request: flask.Request) -> flask.Response:
 
 
 def _poll(call: web.Call) -> web.Reply:
-    settings = wiring.require_scheduler(call.header("x-api-key"))
+    settings = admission.require_scheduler(call.header("x-api-key"))
     try:
         outcome = wiring.synchronise(settings, settings.lock_ttl_seconds, Trigger.POLLING)
     except DeadlineError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shared import reading, web, wiring
+from shared import admission, reading, web
 from shared.core.canonical import parse_object
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ def release(request: flask.Request) -> flask.Response:
 
 
 def _current(call: web.Call) -> web.Reply:
-    settings, _ = wiring.require_puller(call.header("Authorization"))
+    settings, _ = admission.require_puller(call.header("Authorization"))
     envelope, etag = reading.current_pointer(settings)
     if call.header("If-None-Match") == etag:
         return web.Reply(status=304, headers={"ETag": etag})
@@ -28,18 +28,18 @@ def _current(call: web.Call) -> web.Reply:
 
 
 def _object(call: web.Call) -> web.Reply:
-    settings, _ = wiring.require_puller(call.header("Authorization"))
+    settings, _ = admission.require_puller(call.header("Authorization"))
     data = reading.stored_object(settings, call.params["digest"])
     return web.Reply(body=data, headers=_FOREVER)
 
 
 def _record(call: web.Call) -> web.Reply:
-    settings, _ = wiring.require_puller(call.header("Authorization"))
+    settings, _ = admission.require_puller(call.header("Authorization"))
     return web.Reply(body=reading.stored_record(settings, call.params["deployment"]))
 
 
 def _report(call: web.Call) -> web.Reply:
-    settings, puller = wiring.require_puller(call.header("Authorization"))
+    settings, puller = admission.require_puller(call.header("Authorization"))
     report = parse_object(call.body(MAX_REPORT_BYTES), what="the report")
     reading.accept_report(settings, puller, report)
     return web.Reply(status=204)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shared import reading, web, wiring
+from shared import admission, reading, web, wiring
 from shared.errors import InputError
 
 if TYPE_CHECKING:
@@ -22,19 +22,19 @@ def _health(_: web.Call) -> web.Reply:
 
 
 def _skills(call: web.Call) -> web.Reply:
-    settings = wiring.require_operator(call.header("x-api-key"))
+    settings = admission.require_operator(call.header("x-api-key"))
     after, limit = call.query("after") or "", _limit(call, 100)
     return web.Reply(body=reading.skills(settings, after=after, limit=limit))
 
 
 def _deployments(call: web.Call) -> web.Reply:
-    settings = wiring.require_operator(call.header("x-api-key"))
+    settings = admission.require_operator(call.header("x-api-key"))
     before, limit = call.query("before"), _limit(call, 20)
     return web.Reply(body=reading.deployments(settings, before=before, limit=limit))
 
 
 def _deployment(call: web.Call) -> web.Reply:
-    settings = wiring.require_operator(call.header("x-api-key"))
+    settings = admission.require_operator(call.header("x-api-key"))
     return web.Reply(body=reading.deployment(settings, call.params["deployment"]))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shared import web, wiring
+from shared import admission, web, wiring
 from shared.answers import sync_answer
 from shared.core.canonical import member
 from shared.errors import DeadlineError, InputError
@@ -26,7 +26,7 @@ def sync(request: flask.Request) -> flask.Response:
 
 
 def _sync(call: web.Call) -> web.Reply:
-    settings = wiring.require_operator(call.header("x-api-key"))
+    settings = admission.require_operator(call.header("x-api-key"))
     document = call.document()
     _refuse_unknown(document, "release")
     release = _ids(document.get("release", []))
@@ -42,7 +42,7 @@ def _sync(call: web.Call) -> web.Reply:
 
 
 def _roll_back(call: web.Call) -> web.Reply:
-    settings = wiring.require_operator(call.header("x-api-key"))
+    settings = admission.require_operator(call.header("x-api-key"))
     document = call.document()
     _refuse_unknown(document, "to")
     to = DeploymentId(member(document, "to", str, what="the body"))

@@ -5,16 +5,15 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from shared import web, wiring
+from shared import admission, web, wiring
 from shared.core.canonical import member, parse_object
 from shared.core.names import is_slug
-from shared.core.upload import GZIP, MAX_PACKED_BYTES, Tree, read_archive, read_skill_file
+from shared.core.upload import GZIP, MAX_PACKED_BYTES, read_archive, read_skill_file
 from shared.errors import InputError
 
 if TYPE_CHECKING:
     import flask
 
-    from shared.config import Settings
     from shared.core.validation_report import Report
 
 _SARIF = "application/sarif+json"
@@ -28,22 +27,18 @@ def validate(request: flask.Request) -> flask.Response:
 
 
 def _validate(call: web.Call) -> web.Reply:
-    settings = wiring.require_operator(call.header("x-api-key"))
+    settings = admission.require_operator(call.header("x-api-key"))
     body = call.body(MAX_PACKED_BYTES)
     if call.request.mimetype == "application/json":
         return _told(call, wiring.validate_ref(settings, wiring.OPERATOR_SECONDS, _ref(body)))
     if body.startswith(GZIP):
-        return _told(call, _of_tree(settings, read_archive(body), settings.skills_root))
+        return _told(
+            call, wiring.validate_tree(settings, wiring.OPERATOR_SECONDS, read_archive(body), settings.skills_root)
+        )
     name = call.query("id") or "skill"
     if not is_slug(name):
         raise InputError("MEMBER_INVALID", "id is the name of the skill's folder: a-z, 0-9 and single hyphens")
-    return _told(call, _of_tree(settings, read_skill_file(body, name), ""))
-
-
-def _of_tree(settings: Settings, tree: Tree, root: str) -> Report:
-    from shared.service.validate import validate as judged  # noqa: PLC0415 - the rules' parser is loaded only when it is used
-
-    return judged(tree.listing, lambda _entries: tree.contents, wiring.terms(settings), root)
+    return _told(call, wiring.validate_tree(settings, wiring.OPERATOR_SECONDS, read_skill_file(body, name), ""))
 
 
 def _ref(body: bytes) -> str:

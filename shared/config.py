@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from shared.core.rules import ValidationPolicy, VersionPolicy
 
 MAX_SECRET_FILE_BYTES = 64 * 1024
+_LOADER_NAMES = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PYTHONHOME", "LANG", "LC_ALL")
 
 
 def _setting(name: str, parse: Callable[[str], Any], default: str | None, side: str, what: str) -> Any:  # noqa: ANN401 - dataclass fields are typed where they are declared
@@ -215,6 +216,11 @@ def load_settings(environment: Mapping[str, str]) -> Settings:
 def current_settings() -> Settings:
     """Read all settings from this process's environment, as they are now."""
     return load_settings(os.environ)
+
+
+def loader_environment() -> dict[str, str]:
+    """Return what a child process of ours needs to find its interpreter's libraries and texts; no setting, no secret."""
+    return {name: os.environ[name] for name in _LOADER_NAMES if name in os.environ}
 
 
 def _raw(environment: Mapping[str, str], name: str) -> str | None:

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
+    from shared.core.case import Case
+    from shared.core.judge import Verdict
     from shared.model import BlobId, CommitSha, FailedDelivery, Standing, TreeEntry
 
 T = TypeVar("T")
@@ -127,6 +129,31 @@ class Hooks(Protocol):
         Raises:
             UnavailableError: as for `Source`.
             RejectedError: as for `Source`.
+        """
+        ...
+
+
+class Judge(Protocol):
+    """Applies the rules to skills, whatever their content does to the process that reads it.
+
+    A case on which the checks crash, or take more processor time or memory than any skill needs, is answered by
+    `core.case.uncheckable`; no other case suffers from it.
+    """
+
+    def prepare(self) -> None:
+        """Begin to start up, where that takes time, and return at once; never fails."""
+        ...
+
+    def __call__(self, cases: Sequence[Case], seconds: float) -> list[Verdict]:
+        """Judge these cases, in order.
+
+        Args:
+            cases: What to judge.
+            seconds: How long the caller can wait.
+
+        Raises:
+            UnavailableError: `JUDGE_TOO_SLOW`, not all of them were judged in that time; `JUDGE_UNAVAILABLE`, there is
+                no process to judge in. Neither says anything about a case.
         """
         ...
 

@@ -6,8 +6,7 @@ from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
-from shared.config import Settings, current_settings
-from shared.core.auth import authenticate_puller, check_api_key
+from shared.config import Settings, current_settings, loader_environment
 from shared.core.rules import Terms
 from shared.errors import ConfigError
 
@@ -17,9 +16,10 @@ if TYPE_CHECKING:
 
     from shared.adapters.github import GitHub
     from shared.adapters.signer import Ed25519Signer
+    from shared.core.upload import Tree
     from shared.core.validation_report import Report
     from shared.model import DeploymentId, Push, SkillId, Trigger, Trust
-    from shared.ports import Clock, Hooks, Quota, Source, Store, Together
+    from shared.ports import Clock, Hooks, Judge, Quota, Source, Store, Together
     from shared.service.context import Context, Deadline
     from shared.service.sync import Outcome
 
@@ -35,48 +35,6 @@ _GCS = "gs://"
 def settings() -> Settings:
     """Read the settings as they are now."""
     return current_settings()
-
-
-def require_operator(api_key: str | None) -> Settings:
-    """Let operators in.
-
-    Args:
-        api_key: The value of the header `x-api-key`.
-
-    Raises:
-        DeniedError: the key is missing or wrong.
-    """
-    found = settings()
-    found.need("MANUAL_SYNC_API_KEY")
-    check_api_key(api_key, found.api_keys)
-    return found
-
-
-def require_puller(authorization: str | None) -> tuple[Settings, str]:
-    """Let pullers in, and say which one it is.
-
-    Args:
-        authorization: The header's value.
-
-    Raises:
-        DeniedError: the key is missing or wrong.
-    """
-    found = settings()
-    found.need("PULLER_KEY_HASHES")
-    return found, authenticate_puller(authorization, found.puller_key_hashes)
-
-
-def require_scheduler(api_key: str | None) -> Settings:
-    """Let the scheduler in: by the API key, or, where Cloud IAM guards the function (`POLL_AUTH=iam`), without.
-
-    Args:
-        api_key: The value of the header `x-api-key`.
-
-    Raises:
-        DeniedError: the key is missing or wrong.
-    """
-    found = settings()
-    return found if found.poll_auth == "iam" else require_operator(api_key)
 
 
 def synchronise(
@@ -110,10 +68,31 @@ def validate_ref(found: Settings, seconds: float, ref: str) -> Report:
     from shared.service.validate import validate_commit
 
     deadline = Deadline(_clock(), seconds)
+    judge = _judge()
+    judge.prepare()
     is_commit = len(ref) == _SHA_CHARS and not set(ref) - set("0123456789abcdef")
     branch = found.github_branch if is_commit else ref
     upstream = _upstream(replace(found, github_branch=branch), deadline.remaining)
-    return validate_commit(upstream.source, CommitSha(ref) if is_commit else None, terms(found), found.skills_root)
+    commit = CommitSha(ref) if is_commit else None
+    return validate_commit(
+        upstream.source, commit, lambda case: judge([case], deadline.remaining())[0], terms(found), found.skills_root
+    )
+
+
+def validate_tree(found: Settings, seconds: float, tree: Tree, root: str) -> Report:
+    """Validate an uploaded tree; UnavailableError when it cannot be judged in so many seconds."""
+    from shared.service.context import Deadline
+    from shared.service.validate import validate
+
+    deadline = Deadline(_clock(), seconds)
+    judge = _judge()
+    return validate(
+        tree.listing,
+        lambda _entries: tree.contents,
+        lambda case: judge([case], deadline.remaining())[0],
+        terms(found),
+        root,
+    )
 
 
 def terms(found: Settings) -> Terms:
@@ -173,6 +152,7 @@ def context(found: Settings, seconds: float) -> tuple[Context, Deadline]:
         signer=signer,
         clock=clock,
         together=in_threads,
+        judge=_judge(),
         trust=trust(found, signer),
         terms=terms(found),
         root=found.skills_root,
@@ -220,6 +200,17 @@ def _store(uri: str) -> Store:
 
         return open_gcs(uri)
     raise ConfigError("STORE_URI_UNSUPPORTED", "STORE_URI must be gs://bucket/prefix or sqlite:///path/to/file")
+
+
+@cache
+def _judge() -> Judge:
+    import atexit
+
+    from shared.adapters.judge_process import JudgeProcess
+
+    judge = JudgeProcess(loader_environment())
+    atexit.register(judge.close)
+    return judge
 
 
 @cache

@@ -25,7 +25,7 @@ ALLOWED = {
     | {"shared.core", "shared.config", "shared.log", "shared.service", "shared.adapters", "shared.cli"},
     "functions": LEAVES
     | {"shared.core", "shared.config", "shared.log", "shared.service", "functions"}
-    | {"shared.web", "shared.wiring", "shared.reading", "shared.answers"},
+    | {"shared.web", "shared.wiring", "shared.admission", "shared.reading", "shared.answers"},
 }
 HEAVY = {"dulwich", "google", "neo4j", "yaml", "flask", "werkzeug", "urllib3", "gunicorn", "functions_framework"}
 # What of others may be imported outside the standard library, where everything else would be a mistake.

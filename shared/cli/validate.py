@@ -6,6 +6,7 @@ import json
 import os
 import re
 import sys
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,8 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
+from shared.adapters.judge_process import JudgeProcess
+from shared.config import loader_environment
 from shared.core.rules import Terms, ValidationPolicy, VersionPolicy
 from shared.core.upload import tree_of
 from shared.core.validation_report import as_annotations, as_document, as_sarif
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
 FORMATS = ("table", "json", "sarif", "github")
 MAX_FILE_BYTES = 16 * 2**20
 """Of a larger file no more is read than shows that it is too large."""
+MAX_SKILL_SECONDS = 60.0
 _EXECUTABLE = 0o111
 _UNQUOTED = re.compile(r"([A-Za-z_-]{1,40}):[ \t]+([^\s\"'|>\[{&*!%@`#].*:[ \t].*)")
 
@@ -76,11 +80,15 @@ def _judged(request: Request, tree: Tree) -> Report:
         version=VersionPolicy(request.version_policy),
         max_skill_file_bytes=request.max_skill_file_bytes,
     )
-    with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress:
+    with (
+        closing(JudgeProcess(loader_environment())) as judge,
+        Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress,
+    ):
         task = progress.add_task("Validating", total=None)
         return validate(
             tree.listing,
             lambda _entries: tree.contents,
+            lambda case: judge([case], MAX_SKILL_SECONDS)[0],
             terms,
             request.root.strip("/"),
             told=lambda done, total: progress.update(task, completed=done, total=total),

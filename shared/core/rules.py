@@ -170,6 +170,11 @@ _ROWS = (
         "rewrite this line: it looks like a download piped to a shell, a theft of keys, or a hidden instruction",
         "a person should read it before an agent obeys it",
     ),
+    _error(
+        "UNCHECKABLE",
+        "the checks crashed or ran out of time or memory on this skill: simplify its files, and report it to skill-sync",
+        "what nobody could check is not published",
+    ),
 )
 
 RULES = {rule.code: rule for rule in _ROWS}

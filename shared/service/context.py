@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from shared.core.rules import Terms
     from shared.model import Trust
-    from shared.ports import Clock, Hooks, Quota, Signer, Source, Store, Together
+    from shared.ports import Clock, Hooks, Judge, Quota, Signer, Source, Store, Together
 
 
 def random_token() -> str:
@@ -33,6 +33,7 @@ class Context:
     signer: Signer
     clock: Clock
     together: Together
+    judge: Judge
     trust: Trust
     terms: Terms
     root: str

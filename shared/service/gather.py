@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from shared import log
 from shared.core.archive import unpack
+from shared.core.case import Case
 from shared.core.discover import discover
-from shared.core.judge import judge, select_files
+from shared.core.judge import Verdict, select_files
 from shared.errors import InputError, NotFoundError, UnavailableError
 from shared.model import BlobId
 from shared.service.objects import read_object
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from collections.abc import Set as AbstractSet
 
-    from shared.core.judge import Verdict
     from shared.model import CommitSha, LiveSkill, Manifest, SkillAtHead, SkillId, TreeEntry
     from shared.service.context import Context, Deadline
 
@@ -45,20 +45,35 @@ def judge_skills(
         before: The live manifest.
         head: The skills at head.
         ids: Which of them to judge.
-        deadline: Checked before the source is asked.
+        deadline: Checked before the source is asked; bounds the judging.
     """
     skills = [head.skills[key] for key in ids]
+    selections = {skill.id: select_files(skill, context.terms) for skill in skills}
     wanted = {
         entry.id: replace(entry, path=f"{skill.path}/{entry.path}")
         for skill in skills
-        for entry in select_files(skill, context.terms).entries
+        for entry in selections[skill.id].entries
     }
     contents = _from_archives(context, _holders(before, wanted, {skill.id for skill in skills}), wanted)
     missing = [entry for key, entry in wanted.items() if BlobId(key) not in contents]
     deadline.check()
     if missing:
         contents = {**contents, **context.source.blobs(head.commit, missing)}
-    return {skill.id: judge(skill, contents, before.skills.get(skill.id), context.terms) for skill in skills}
+    cases = [
+        Case(
+            skill=skill,
+            contents={BlobId(entry.id): contents[BlobId(entry.id)] for entry in selections[skill.id].entries},
+            live=before.skills.get(skill.id),
+            terms=context.terms,
+        )
+        for skill in skills
+        if selections[skill.id].entries
+    ]
+    judged = {
+        case.skill.id: verdict for case, verdict in zip(cases, context.judge(cases, deadline.remaining()), strict=True)
+    }
+    hopeless = {key: Verdict(findings=found.findings, candidate=None) for key, found in selections.items()}
+    return hopeless | judged
 
 
 def _holders(before: Manifest, wanted: Mapping[str, TreeEntry], ids: AbstractSet[SkillId]) -> list[LiveSkill]:

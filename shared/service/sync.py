@@ -127,6 +127,7 @@ class _Run:
         self.found_unannounced |= new_head and self._command.trigger is Trigger.POLLING
         if live.pointer is not None and not (new_head or outdated or self._release):
             return self._unchanged(live, live.pointer, commit)
+        context.judge.prepare()
         head = read_head(context, commit)
         occasion = self._occasion(commit, new_head=new_head, rejudge=outdated)
         verdicts = judge_skills(context, before, head, to_judge(before, head.skills, occasion), self._deadline)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from shared.core.archive import unpack
 from shared.core.canonical import digest_of
+from shared.core.case import Case, uncheckable
 from shared.core.git_objects import blob_id
 from shared.core.judge import Selection, Verdict, bundle_findings, select_files
 from shared.core.rules import (
@@ -81,6 +82,11 @@ def bundle(skills: int) -> Verdict:
     return Verdict(findings=bundle_findings(skills, ""), candidate=only(GOOD).candidate)
 
 
+def unchecked() -> Verdict:
+    case = Case(skill=at_head(an_entry("SKILL.md", GOOD)), contents={}, live=None, terms=Terms())
+    return uncheckable(case, "ended with signal 11")
+
+
 OK = partial(only, GOOD)
 SMALL = Terms(max_skill_file_bytes=len(GOOD))
 LIVE = a_live_skill("hello", 1, version="1.0.0")
@@ -125,6 +131,7 @@ EXAMPLES: dict[str, tuple[Callable[[], Verdict], Callable[[], Verdict]]] = {
         partial(with_entry, an_entry("sub", kind=Kind.SUBMODULE)),
         partial(with_entry, an_entry("sub")),
     ),
+    "UNCHECKABLE": (unchecked, OK),
     "TOO_MANY_SKILLS": (partial(bundle, MAX_SKILLS + 1), partial(bundle, MAX_SKILLS)),
     "SECRET_FOUND": (
         lambda: with_file("run.sh", made("GitHub classic").encode()),

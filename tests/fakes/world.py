@@ -17,13 +17,14 @@ from shared.service.objects import read_manifest, read_object
 from shared.service.rollback import roll_back
 from shared.service.sync import Command, Outcome, synchronise
 from tests.fakes.clock import FakeClock
+from tests.fakes.in_process_judge import InProcessJudge
 from tests.fakes.memory_source import Files, MemoryRepository, MemorySource
 from tests.fakes.memory_store import MemoryStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from shared.ports import Hooks, Quota, Source, Store, Together
+    from shared.ports import Hooks, Judge, Quota, Source, Store, Together
 
 T = TypeVar("T")
 
@@ -66,6 +67,7 @@ class World:
         self.terms = Terms(validation=policy)
         self.root = ""
         self.together: Together = in_order
+        self.judge: Judge = InProcessJudge()
         self.quota: Quota | None = None
         self.hooks: Hooks | None = None
 
@@ -77,6 +79,7 @@ class World:
             signer=SIGNER,
             clock=self.clock,
             together=self.together,
+            judge=self.judge,
             trust=TRUST,
             terms=self.terms,
             root=self.root,

@@ -18,6 +18,7 @@ from shared.errors import SkillSyncError
 from shared.ports import StoredObject
 from shared.service.context import Context
 from tests.fakes.clock import FakeClock
+from tests.fakes.in_process_judge import InProcessJudge
 from tests.fakes.memory_source import MemorySource
 from tests.fakes.world import SIGNER, TRUST
 from tests.service.stepping_programs import POLL_SECONDS, Hands, in_order
@@ -104,6 +105,7 @@ class Process:
             signer=_SIGNATURES,
             clock=_Clock(wiring.clock_seconds, replay),
             together=wiring.together,
+            judge=InProcessJudge(),
             trust=TRUST,
             terms=Terms(),
             root="",
