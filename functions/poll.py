@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shared import admission, web, wiring
+from shared import admission, calls, web
 from shared.answers import sync_answer
 from shared.errors import DeadlineError
 from shared.model import Trigger
@@ -21,7 +21,7 @@ def poll(request: flask.Request) -> flask.Response:
 def _poll(call: web.Call) -> web.Reply:
     settings = admission.require_scheduler(call.header("x-api-key"))
     try:
-        outcome = wiring.synchronise(settings, settings.lock_ttl_seconds, Trigger.POLLING)
+        outcome = calls.synchronise(settings, settings.lock_ttl_seconds, Trigger.POLLING)
     except DeadlineError as error:
         return web.Reply(status=202, body={"status": "deferred", "code": error.code})
     return web.Reply(body=sync_answer(outcome))

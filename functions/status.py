@@ -1,4 +1,4 @@
-"""What monitors and operators read: health, skills, deployments."""
+"""What monitors and operators read: health, states, skills, deployments."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def status(request: flask.Request) -> flask.Response:
-    """Serve `GET /health`, `/api/skills`, `/api/deployments` and `/api/deployments/ID`."""
+    """Serve `GET /health`, the states, `/api/skills`, `/api/deployments` and `/api/deployments/ID`."""
     return web.serve(request, ROUTES)
 
 
@@ -38,6 +38,18 @@ def _deployment(call: web.Call) -> web.Reply:
     return web.Reply(body=reading.deployment(settings, call.params["deployment"]))
 
 
+def _operational_state(call: web.Call) -> web.Reply:
+    return web.Reply(body=reading.operational_state(admission.require_operator(call.header("x-api-key"))))
+
+
+def _dr_state(call: web.Call) -> web.Reply:
+    return web.Reply(body=reading.dr_state(admission.require_operator(call.header("x-api-key"))))
+
+
+def _boot_status(call: web.Call) -> web.Reply:
+    return web.Reply(body=reading.boot_status(admission.require_operator(call.header("x-api-key"))))
+
+
 def _limit(call: web.Call, default: int) -> int:
     text = call.query("limit")
     if text is None:
@@ -49,6 +61,9 @@ def _limit(call: web.Call, default: int) -> int:
 
 ROUTES = (
     web.Route(method="GET", path="/health", handler=_health, home=True),
+    web.Route(method="GET", path="/api/operational-state", handler=_operational_state),
+    web.Route(method="GET", path="/api/dr-state", handler=_dr_state),
+    web.Route(method="GET", path="/api/boot-status", handler=_boot_status),
     web.Route(method="GET", path="/api/skills", handler=_skills),
     web.Route(method="GET", path="/api/deployments", handler=_deployments),
     web.Route(method="GET", path="/api/deployments/{deployment}", handler=_deployment),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shared import admission, web, wiring
+from shared import admission, calls, web
 from shared.answers import sync_answer
 from shared.core.canonical import member
 from shared.errors import DeadlineError, InputError
@@ -31,11 +31,9 @@ def _sync(call: web.Call) -> web.Reply:
     _refuse_unknown(document, "release")
     release = _ids(document.get("release", []))
     if release:
-        return _exclusive(
-            lambda: wiring.synchronise(settings, wiring.OPERATOR_SECONDS, Trigger.MANUAL, release=release)
-        )
+        return _exclusive(lambda: calls.synchronise(settings, calls.OPERATOR_SECONDS, Trigger.MANUAL, release=release))
     try:
-        outcome = wiring.synchronise(settings, wiring.OPERATOR_SECONDS, Trigger.MANUAL)
+        outcome = calls.synchronise(settings, calls.OPERATOR_SECONDS, Trigger.MANUAL)
     except DeadlineError as error:
         return web.Reply(status=202, body={"status": "deferred", "code": error.code})
     return web.Reply(body=sync_answer(outcome))
@@ -46,7 +44,7 @@ def _roll_back(call: web.Call) -> web.Reply:
     document = call.document()
     _refuse_unknown(document, "to")
     to = DeploymentId(member(document, "to", str, what="the body"))
-    return _exclusive(lambda: wiring.roll_back(settings, wiring.OPERATOR_SECONDS, to))
+    return _exclusive(lambda: calls.roll_back(settings, calls.OPERATOR_SECONDS, to))
 
 
 def _exclusive(run: Callable[[], Outcome]) -> web.Reply:

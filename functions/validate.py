@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from shared import admission, web, wiring
+from shared import admission, calls, web
 from shared.core.canonical import member, parse_object
 from shared.core.names import is_slug
 from shared.core.upload import GZIP, MAX_PACKED_BYTES, read_archive, read_skill_file
@@ -30,15 +30,15 @@ def _validate(call: web.Call) -> web.Reply:
     settings = admission.require_operator(call.header("x-api-key"))
     body = call.body(MAX_PACKED_BYTES)
     if call.request.mimetype == "application/json":
-        return _told(call, wiring.validate_ref(settings, wiring.OPERATOR_SECONDS, _ref(body)))
+        return _told(call, calls.validate_ref(settings, calls.OPERATOR_SECONDS, _ref(body)))
     if body.startswith(GZIP):
         return _told(
-            call, wiring.validate_tree(settings, wiring.OPERATOR_SECONDS, read_archive(body), settings.skills_root)
+            call, calls.validate_tree(settings, calls.OPERATOR_SECONDS, read_archive(body), settings.skills_root)
         )
     name = call.query("id") or "skill"
     if not is_slug(name):
         raise InputError("MEMBER_INVALID", "id is the name of the skill's folder: a-z, 0-9 and single hyphens")
-    return _told(call, wiring.validate_tree(settings, wiring.OPERATOR_SECONDS, read_skill_file(body, name), ""))
+    return _told(call, calls.validate_tree(settings, calls.OPERATOR_SECONDS, read_skill_file(body, name), ""))
 
 
 def _ref(body: bytes) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shared import log, web, wiring
+from shared import calls, log, web, wiring
 from shared.answers import rejections, sync_answer
 from shared.core.webhook import MAX_BODY_BYTES, check_signature, hook_number, ignored_because, parse_push
 from shared.errors import DeadlineError, InputError
@@ -42,7 +42,7 @@ def _receive(call: web.Call) -> web.Reply:
 
 def _converge(settings: Settings, push: Push, hook: int | None) -> web.Reply:
     try:
-        outcome = wiring.synchronise(settings, wiring.WEBHOOK_SECONDS, Trigger.WEBHOOK, push=push, hook=hook)
+        outcome = calls.synchronise(settings, calls.WEBHOOK_SECONDS, Trigger.WEBHOOK, push=push, hook=hook)
     except DeadlineError as error:
         return web.Reply(status=202, body={"status": "deferred", "code": error.code})
     if outcome.status is Status.REJECTED:

@@ -140,6 +140,9 @@ class Settings:
         "cloud",
         "Where versions come from: `strict` frontmatter only; `declared` also skill.yaml; `derived` else from the content.",
     )
+    skill_sync_url: str | None = _setting(
+        "SKILL_SYNC_URL", text, None, "operator", "Where the functions answer, for the operator's commands."
+    )
     skills_dir: Path = _setting("SKILLS_DIR", Path, "/data/skills", "volume", "The folder that the gateway watches.")
     backup_dir: Path = _setting(
         "BACKUP_DIR", Path, "/data/backups/skills", "volume", "Where foreign files go that stand in a skill's way."
@@ -153,8 +156,8 @@ class Settings:
         "TRUST_ANCHOR",
         str.strip,
         None,
-        "volume",
-        "The pinned trust, one line of JSON: whose signature counts, for what.",
+        "both",
+        "The pinned first version of the trust, one line of JSON, as `operator init` prints it.",
     )
     skills_layout: tuple[str, ...] = _setting(
         "SKILLS_LAYOUT",
@@ -165,6 +168,14 @@ class Settings:
     )
     pull_interval_seconds: float = _setting(
         "PULL_INTERVAL_SECONDS", positive_seconds, "2", "volume", "Seconds between two looks at the pointer."
+    )
+
+    puller_port: int | None = _setting(
+        "PULLER_PORT",
+        positive_int,
+        None,
+        "volume",
+        "Port on 127.0.0.1 where the puller tells its state; unset, nowhere.",
     )
 
     @property

@@ -6,6 +6,7 @@ SkillSyncError
 │   ├── DeniedError       who asks is unknown
 │   ├── NotFoundError     what was asked for does not exist
 │   ├── UnverifiedError   signed evidence does not hold
+│   ├── PausedError       an operator must act first
 │   └── ConfigError       a setting is missing or wrong
 ├── UnavailableError    retry later: an outside system did not answer as it should
 │   └── DeadlineError     this call's own time is over
@@ -57,6 +58,21 @@ class NotFoundError(RejectedError):
 
 class UnverifiedError(RejectedError):
     """Evidence that must be signed, and be consistent with what is remembered, is not."""
+
+
+class PausedError(RejectedError):
+    """Nothing is deployed until an operator has acted; what is live is served on.
+
+    Args:
+        message: What was found.
+        reasons: The reasons, as `core.states` names them.
+        next_action: What the operator has to do.
+    """
+
+    def __init__(self, message: str, *, reasons: tuple[str, ...], next_action: str) -> None:
+        super().__init__("PAUSED", message)
+        self.reasons = reasons
+        self.next_action = next_action
 
 
 class ConfigError(RejectedError):

@@ -199,7 +199,8 @@ class Pointer:
     """The verified content of `current.json`: which manifest is live. Only `verify_pointer` and the signer make one.
 
     `commit`, `issued_at`, `expires_at` and `head_checked_at` are the four fields that a refresh may change; `token` makes
-    the bytes of two competing deployments differ. Times are RFC 3339 in UTC with milliseconds.
+    the bytes of two competing deployments differ; `previous` is the deployment before this one, also across epochs.
+    Times are RFC 3339 in UTC with milliseconds.
     """
 
     channel: str
@@ -220,6 +221,7 @@ class Pointer:
     expires_at: str
     head_checked_at: str
     token: str
+    previous: DeploymentId | None = None
 
     @property
     def deployment(self) -> DeploymentId:
@@ -229,7 +231,11 @@ class Pointer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trust:
-    """Whose signature a pointer needs, for which content, in which epoch. `signer_keys` maps key id to raw public key."""
+    """Whose signature a pointer needs, for which content, in which epoch: one version of the operator-signed chain.
+
+    Keys map key id to raw public key. `past_signers` are those of earlier versions, which prove old records to people but
+    never a pointer. `ack` is the highest epoch whose violation an operator has acknowledged, under `incident`; 0 means none.
+    """
 
     version: int
     channel: str
@@ -237,6 +243,13 @@ class Trust:
     ref: str
     epoch: int
     signer_keys: dict[str, bytes]
+    operator_keys: dict[str, bytes] = field(default_factory=dict)
+    past_signers: dict[str, bytes] = field(default_factory=dict)
+    ack: int = 0
+    reason: str = ""
+    incident: str = ""
+    issued_at: str = ""
+    expires_at: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -247,6 +260,15 @@ class Floor:
     seq: int
     digest: Digest
     issued_at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Latch:
+    """A pause that stays until an operator opens a new epoch. `epoch` is the one in which it was raised, `since` when."""
+
+    reason: str
+    epoch: int
+    since: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

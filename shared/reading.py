@@ -9,6 +9,7 @@ from shared.errors import RejectedError, UnavailableError
 
 if TYPE_CHECKING:
     from shared.config import Settings
+    from shared.service.survey import Survey
 
 
 def health(found: Settings) -> dict[str, object]:
@@ -17,14 +18,15 @@ def health(found: Settings) -> dict[str, object]:
     from shared.service import status
 
     configured = bool(found.webhook_secrets)
+    watched = status.Watched(webhook_configured=configured, poll_seconds=found.polling_interval_seconds)
     try:
         return status.health(
             wiring.store(found),
-            wiring.own_trust(found),
+            wiring.trust(found),
             wiring.together(),
             wiring.now(),
-            webhook_configured=configured,
-            poll_seconds=found.polling_interval_seconds,
+            watched,
+            trouble=wiring.trust_trouble(found),
         )
     except (RejectedError, UnavailableError) as error:
         return unreadable(error.code, wiring.now(), webhook_configured=configured)
@@ -35,6 +37,58 @@ def current_pointer(found: Settings) -> tuple[bytes, str]:
     from shared.service import serving
 
     return serving.current(wiring.store(found))
+
+
+def trust_version(found: Settings) -> int:
+    """Return the number of the newest version of the trust, as far as this process knows."""
+    return wiring.trust(found).version
+
+
+def stored_trust(found: Settings, version: int) -> bytes:
+    """Return one version of the trust, as the operator signed it."""
+    from shared.service.trust import stored_trust
+
+    return stored_trust(wiring.store(found), version)
+
+
+def operational_state(found: Settings) -> dict[str, object]:
+    """Say whether anything may be deployed, and why not."""
+    from shared.service import recovery_status
+
+    return recovery_status.operational_state(_survey(found))
+
+
+def dr_state(found: Settings) -> dict[str, object]:
+    """Say what the store stands against, and what an operator has to do next."""
+    import base64
+
+    from shared.service import recovery_status
+
+    signer = wiring.own_signer(found)
+    own = {"key_id": signer.key_id, "public_key": base64.b64encode(signer.public_key).decode()}
+    return recovery_status.dr_state(_survey(found), wiring.trust(found), own)
+
+
+def boot_status(found: Settings) -> dict[str, object]:
+    """Go through the gates; what keeps the store from being looked at is an answer too."""
+    from shared.core.boot import boot_status
+    from shared.service import recovery_status
+
+    try:
+        found.need("GITHUB_WEBHOOK_SECRET", "SIGNING_KEY", "TRUST_ANCHOR", "STORE_URI")
+        if wiring.own_signer(found).key_id not in wiring.trust(found).signer_keys:
+            return boot_status(["SIGNING_KEY_UNTRUSTED"])
+        return recovery_status.boot(_survey(found))
+    except (RejectedError, UnavailableError) as error:
+        return boot_status([error.code])
+
+
+def _survey(found: Settings) -> Survey:
+    from shared.service.survey import survey
+
+    # Asked by a person, or by a monitor that must not be told old news: the trust is looked at now.
+    believed = wiring.trust(found, fresh=True)
+    return survey(wiring.store(found), believed, wiring.together(), wiring.now(), trouble=wiring.trust_trouble(found))
 
 
 def stored_object(found: Settings, digest: str) -> bytes:
@@ -55,27 +109,25 @@ def accept_report(found: Settings, puller: str, report: dict[str, object]) -> No
     """Keep a puller's newest report."""
     from shared.service import serving
 
-    serving.accept_report(wiring.store(found), wiring.own_trust(found), puller, report, wiring.now())
+    serving.accept_report(wiring.store(found), wiring.trust(found), puller, report, wiring.now())
 
 
 def skills(found: Settings, *, after: str, limit: int) -> dict[str, object]:
     """List live and withheld skills, one page."""
     from shared.service import status
 
-    return status.skills(wiring.store(found), wiring.own_trust(found), after=after, limit=limit)
+    return status.skills(wiring.store(found), wiring.trust(found), after=after, limit=limit)
 
 
 def deployments(found: Settings, *, before: str | None, limit: int) -> dict[str, object]:
     """List deployments, newest first, one page."""
     from shared.service import status
 
-    return status.deployments(
-        wiring.store(found), wiring.own_trust(found), wiring.together(), before=before, limit=limit
-    )
+    return status.deployments(wiring.store(found), wiring.trust(found), wiring.together(), before=before, limit=limit)
 
 
 def deployment(found: Settings, name: str) -> dict[str, object]:
     """Describe one deployment and what it changed."""
     from shared.service import status
 
-    return status.deployment(wiring.store(found), wiring.own_trust(found), name)
+    return status.deployment(wiring.store(found), wiring.trust(found), name)

@@ -21,6 +21,7 @@ from shared.errors import (
     DeniedError,
     InputError,
     NotFoundError,
+    PausedError,
     RejectedError,
     SkillSyncError,
     UnavailableError,
@@ -134,7 +135,10 @@ def reply_to(error: SkillSyncError) -> Reply:
         headers["Retry-After"] = str(max(1, round(error.retry_after_seconds)))
     if status in {502, 503}:
         log.warning("Call failed", code=error.code, detail=error.message)
-    return Reply(status=status, body={"error": error.message, "code": error.code}, headers=headers)
+    body: dict[str, object] = {"error": error.message, "code": error.code}
+    if isinstance(error, PausedError):
+        body |= {"reasons": list(error.reasons), "next_action": error.next_action}
+    return Reply(status=status, body=body, headers=headers)
 
 
 _STATUSES: tuple[tuple[type[SkillSyncError], int], ...] = (
@@ -142,6 +146,7 @@ _STATUSES: tuple[tuple[type[SkillSyncError], int], ...] = (
     (DeniedError, 401),
     (NotFoundError, 404),
     (UnverifiedError, 409),
+    (PausedError, 409),
     (ConfigError, 503),
     (RejectedError, 502),  # the source refuses us: no retry of this call mends it
     (DeadlineError, 202),

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 from shared.config import Settings, current_settings, loader_environment
 from shared.core.rules import Terms
-from shared.errors import ConfigError
+from shared.errors import ConfigError, UnverifiedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,83 +16,15 @@ if TYPE_CHECKING:
 
     from shared.adapters.github import GitHub
     from shared.adapters.signer import Ed25519Signer
-    from shared.core.upload import Tree
-    from shared.core.validation_report import Report
-    from shared.model import DeploymentId, Push, SkillId, Trigger, Trust
+    from shared.model import Trust
     from shared.ports import Clock, Hooks, Judge, Quota, Source, Store, Together
     from shared.service.context import Context, Deadline
-    from shared.service.sync import Outcome
-
-WEBHOOK_SECONDS = 8.0
-"""GitHub waits 10 s for an answer."""
-OPERATOR_SECONDS = 25.0
-
-_SHA_CHARS = 40
-_SQLITE = "sqlite://"
-_GCS = "gs://"
+    from shared.service.trust import TrustChain
 
 
 def settings() -> Settings:
     """Read the settings as they are now."""
     return current_settings()
-
-
-def synchronise(
-    found: Settings,
-    seconds: float,
-    trigger: Trigger,
-    *,
-    push: Push | None = None,
-    hook: int | None = None,
-    release: tuple[SkillId, ...] = (),
-) -> Outcome:
-    """Run a sync under these settings, within so many seconds; errors are those of the use case."""
-    from shared.service.sync import Command, synchronise
-
-    built, deadline = context(found, seconds)
-    return synchronise(built, Command(trigger=trigger, push=push, hook=hook, release=release), deadline)
-
-
-def roll_back(found: Settings, seconds: float, to: DeploymentId) -> Outcome:
-    """Run a rollback under these settings, within so many seconds; errors are those of the use case."""
-    from shared.service.rollback import roll_back
-
-    built, deadline = context(found, seconds)
-    return roll_back(built, to, deadline)
-
-
-def validate_ref(found: Settings, seconds: float, ref: str) -> Report:
-    """Validate a branch or a commit of the configured repository; errors are those of the source."""
-    from shared.model import CommitSha
-    from shared.service.context import Deadline
-    from shared.service.validate import validate_commit
-
-    deadline = Deadline(_clock(), seconds)
-    judge = _judge()
-    judge.prepare()
-    is_commit = len(ref) == _SHA_CHARS and not set(ref) - set("0123456789abcdef")
-    branch = found.github_branch if is_commit else ref
-    upstream = _upstream(replace(found, github_branch=branch), deadline.remaining)
-    commit = CommitSha(ref) if is_commit else None
-    return validate_commit(
-        upstream.source, commit, lambda case: judge([case], deadline.remaining())[0], terms(found), found.skills_root
-    )
-
-
-def validate_tree(found: Settings, seconds: float, tree: Tree, root: str) -> Report:
-    """Validate an uploaded tree; UnavailableError when it cannot be judged in so many seconds."""
-    from shared.service.context import Deadline
-    from shared.service.validate import validate
-
-    deadline = Deadline(_clock(), seconds)
-    judge = _judge()
-    return validate(
-        tree.listing,
-        lambda _entries: tree.contents,
-        lambda case: judge([case], deadline.remaining())[0],
-        terms(found),
-        root,
-    )
 
 
 def terms(found: Settings) -> Terms:
@@ -113,27 +45,23 @@ def together() -> Together:
 
 def now() -> datetime:
     """Return the time in UTC."""
-    return _clock().now()
+    return clock().now()
 
 
-def _clock() -> Clock:
+def clock() -> Clock:
+    """Return the system's clock."""
     from shared.adapters.clock import SystemClock
 
     return SystemClock()
 
 
-def own_trust(found: Settings) -> Trust:
-    """Return the trust that the functions act under."""
-    found.need("SIGNING_KEY")
-    return trust(found, _signer(str(found.signing_key)))
-
-
-def context(found: Settings, seconds: float) -> tuple[Context, Deadline]:
+def context(found: Settings, seconds: float, *, fresh_trust: bool = False) -> tuple[Context, Deadline]:
     """Build what a use case is given, and start its clock.
 
     Args:
         found: The settings.
         seconds: How long the call may take.
+        fresh_trust: Look for a newer version of the trust now.
 
     Raises:
         ConfigError: a setting is missing or wrong.
@@ -141,40 +69,76 @@ def context(found: Settings, seconds: float) -> tuple[Context, Deadline]:
     from shared.adapters.threads import in_threads
     from shared.service.context import Context, Deadline
 
-    found.need("STORE_URI", "SIGNING_KEY")
-    clock = _clock()
-    deadline = Deadline(clock, seconds)
-    signer = _signer(str(found.signing_key))
-    upstream = _upstream(found, deadline.remaining)
+    found.need("STORE_URI", "SIGNING_KEY", "TRUST_ANCHOR")
+    deadline = Deadline(clock(), seconds)
+    signer = own_signer(found)
+    believed = trust(found, fresh=fresh_trust)
+    if signer.key_id not in believed.signer_keys:
+        raise ConfigError(
+            "SIGNING_KEY_UNTRUSTED", f"the trust (version {believed.version}) does not name the key of SIGNING_KEY"
+        )
+    source = upstream(found, deadline.remaining)
     built = Context(
         store=store(found),
-        source=upstream.source,
+        source=source.source,
         signer=signer,
-        clock=clock,
+        clock=clock(),
         together=in_threads,
-        judge=_judge(),
-        trust=trust(found, signer),
+        judge=judge(),
+        trust=believed,
+        trust_is_fresh=fresh_trust,
         terms=terms(found),
         root=found.skills_root,
         poll_seconds=found.polling_interval_seconds,
-        quota=upstream.quota,
-        hooks=upstream.hooks,
+        quota=source.quota,
+        hooks=source.hooks,
     )
     return built, deadline
 
 
-def trust(found: Settings, signer: Ed25519Signer) -> Trust:
-    """Say under which trust the functions act; the operator-signed chain in the store will be read here."""
-    from shared.model import Trust
+def trust(found: Settings, *, fresh: bool = False) -> Trust:
+    """Return the newest version of the trust that the functions can believe.
 
-    return Trust(
-        version=1,
-        channel=found.channel,
-        repo=found.repo,
-        ref=found.ref,
-        epoch=1,
-        signer_keys={signer.key_id: signer.public_key},
-    )
+    Args:
+        found: The settings; `TRUST_ANCHOR` is where the chain begins.
+        fresh: Look for a newer version now.
+
+    Raises:
+        ConfigError: `TRUST_ANCHOR_INVALID`, or `TRUST_MISMATCH`: it is about another repository, branch or channel.
+    """
+    believed = _chain(found).newest(fresh=fresh)
+    ours, theirs = (found.channel, found.repo, found.ref), (believed.channel, believed.repo, believed.ref)
+    if ours != theirs:
+        raise ConfigError("TRUST_MISMATCH", f"the settings say (channel, repo, ref) {ours}, the trust says {theirs}")
+    return believed
+
+
+def trust_trouble(found: Settings) -> str:
+    """Return what the last walk of the trust met; empty when nothing."""
+    return _chain(found).trouble
+
+
+def own_signer(found: Settings) -> Ed25519Signer:
+    """Return the functions' own key."""
+    found.need("SIGNING_KEY")
+    return _signer(str(found.signing_key))
+
+
+def _chain(found: Settings) -> TrustChain:
+    found.need("STORE_URI", "TRUST_ANCHOR")
+    return _chain_of(str(found.store_uri), str(found.trust_anchor))
+
+
+@lru_cache(maxsize=2)
+def _chain_of(store_uri: str, anchor: str) -> TrustChain:
+    from shared.core.trust import first_trust
+    from shared.service.trust import TrustChain
+
+    try:
+        pinned = first_trust(anchor.encode())
+    except UnverifiedError as error:
+        raise ConfigError("TRUST_ANCHOR_INVALID", error.message) from None
+    return TrustChain(_store(store_uri), pinned, clock())
 
 
 def store(found: Settings) -> Store:
@@ -189,28 +153,21 @@ def store(found: Settings) -> Store:
 
 @cache
 def _store(uri: str) -> Store:
-    if uri.startswith(_SQLITE) and len(uri) > len(_SQLITE) + 1:
-        from pathlib import Path
+    from shared.adapters.stores import open_store
 
-        from shared.adapters.sqlite_store import SqliteStore
-
-        return SqliteStore(Path(uri.removeprefix(_SQLITE)))
-    if uri.startswith(_GCS):
-        from shared.adapters.gcs_store import open_gcs
-
-        return open_gcs(uri)
-    raise ConfigError("STORE_URI_UNSUPPORTED", "STORE_URI must be gs://bucket/prefix or sqlite:///path/to/file")
+    return open_store(uri)
 
 
 @cache
-def _judge() -> Judge:
+def judge() -> Judge:
+    """Return what judges skills; one child process a process."""
     import atexit
 
     from shared.adapters.judge_process import JudgeProcess
 
-    judge = JudgeProcess(loader_environment())
-    atexit.register(judge.close)
-    return judge
+    process = JudgeProcess(loader_environment())
+    atexit.register(process.close)
+    return process
 
 
 @cache
@@ -221,7 +178,7 @@ def _signer(seed: str) -> Ed25519Signer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Upstream:
+class Upstream:
     """The repository as one call sees it; one that has no API has neither quota nor hooks."""
 
     source: Source
@@ -229,12 +186,13 @@ class _Upstream:
     hooks: Hooks | None = None
 
 
-def _upstream(found: Settings, seconds: Callable[[], float]) -> _Upstream:
+def upstream(found: Settings, seconds: Callable[[], float]) -> Upstream:
+    """Return the repository as one call sees it; `seconds` tells how long that call still has."""
     if found.source_url is not None:
         from shared.adapters.git_remote import open_source
 
         source = open_source(found.source_url, found.github_branch, token=found.github_token, seconds=seconds)
-        return _Upstream(source=source)
+        return Upstream(source=source)
     if found.github_app_id is not None:
         found.need("GITHUB_APP_KEY")
     github = _github(
@@ -243,7 +201,7 @@ def _upstream(found: Settings, seconds: Callable[[], float]) -> _Upstream:
         found.github_token,
         (found.github_app_id, found.github_app_key) if found.github_app_id and found.github_app_key else None,
     )
-    return _Upstream(
+    return Upstream(
         source=github.source(found.github_branch, seconds=seconds),
         quota=github.quota,
         hooks=github.hooks(seconds=seconds),
@@ -259,12 +217,12 @@ def _github(api_url: str, repo: str, token: str | None, app: tuple[str, str] | N
     from shared.adapters.threads import in_threads
 
     owner, _, name = repo.partition("/")
-    clock = _clock()
+    now_clock = clock()
     return GitHub(
         Repository(api_url=api_url, owner=owner, name=name),
         token=token,
         app=None if app is None else App(id=app[0], key_pem=app[1]),
-        quota=ProcessQuota(clock),
+        quota=ProcessQuota(now_clock),
         together=in_threads,
-        clock=clock,
+        clock=now_clock,
     )

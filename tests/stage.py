@@ -20,8 +20,10 @@ from typing import TYPE_CHECKING, Self
 
 import httpx
 
+from shared.adapters.signer import Ed25519Signer
 from shared.cli.announce import signed_headers
-from shared.cli.keys import anchor, load_keys
+from shared.cli.keys import load_keys
+from tests.fakes.trusted import anchor, first_version
 from tests.gcs.server import GcsServer
 from tests.gcs.stand_in import Gcs
 from tests.github.server import GitHubStandIn
@@ -159,7 +161,9 @@ class Stage:
             "BACKUP_DIR": str(self._folder / "volume" / "backups"),
             "RELEASE_URL": self._release,
             "PULL_INTERVAL_SECONDS": str(PULL_INTERVAL_SECONDS),
-            "TRUST_ANCHOR": anchor(self.keys, repo=REPO, ref="refs/heads/main"),
+            "TRUST_ANCHOR": anchor(
+                first_version(Ed25519Signer(self.keys["SIGNING_KEY"]), repo=REPO, ref="refs/heads/main")
+            ),
         }
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
         return {**kept, **settings, **self.keys}

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from shared.cli.announce import announce
+from shared.cli.operator import add_operator, run_operator
 from shared.cli.run import Options, run
 from shared.errors import SkillSyncError
 
@@ -36,6 +37,8 @@ def main(arguments: list[str] | None = None) -> int:
             )
         if options.command == "validate":
             return _validate(options)
+        if options.command == "operator":
+            return run_operator(options)
         return announce(options.data.resolve())
     except SkillSyncError as error:
         print(f"error: {error.message} [{error.code}]", file=sys.stderr)
@@ -78,6 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--root", default="", help="folder to publish, as SKILLS_ROOT (default: all of it)")
     check.add_argument("--version-policy", choices=("strict", "declared", "derived"), default="derived")
     check.add_argument("--max-skill-size", type=int, default=102_400, help="bytes (default: %(default)s)")
+    add_operator(commands)
     for command in (local, push):
         command.add_argument(
             "--data", type=Path, default=Path(".data"), help="where all state is kept (default: %(default)s)"

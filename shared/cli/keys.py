@@ -6,11 +6,9 @@ import os
 import secrets
 from typing import TYPE_CHECKING
 
-from shared.adapters.signer import Ed25519Signer, new_seed
+from shared.adapters.signer import new_seed
 from shared.core.auth import key_digest
-from shared.core.trust import trust_text
 from shared.errors import ConfigError
-from shared.model import Trust
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,21 +44,6 @@ def load_keys(path: Path) -> dict[str, str]:
     if missing:
         raise ConfigError("KEYS_INVALID", f"{path} lacks {', '.join(missing)}; mend or remove it")
     return {name: found[name] for name in _NAMES}
-
-
-def anchor(keys: dict[str, str], *, repo: str, ref: str) -> str:
-    """Return the trust that the local puller pins: the local signing key, for that repository and ref."""
-    signer = Ed25519Signer(keys["SIGNING_KEY"])
-    return trust_text(
-        Trust(
-            version=1,
-            channel="prod",
-            repo=repo,
-            ref=ref,
-            epoch=1,
-            signer_keys={signer.key_id: signer.public_key},
-        )
-    )
 
 
 def _make(path: Path) -> None:

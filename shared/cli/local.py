@@ -8,8 +8,10 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from shared.cli.keys import anchor, load_keys
+from shared.cli.keys import load_keys
+from shared.cli.local_trust import local_anchor
 from shared.cli.sample import make_sample
+from shared.cli.trust_home import Line
 from shared.errors import ConfigError
 
 _GITHUB = re.compile(r"https://github\.com/([\w.-]+)/([\w.-]+?)(?:\.git)?/?")
@@ -22,7 +24,7 @@ class Local:
     """A local installation.
 
     `source` is a path or URL; `branch` may be empty for the default branch; `github` says whether a stand-in for GitHub
-    stands between the repository and the functions.
+    stands between the repository and the functions; `anchor` is the pinned trust.
     """
 
     data: Path
@@ -32,6 +34,7 @@ class Local:
     name: str
     port: int
     keys: dict[str, str]
+    anchor: str
     github: bool = False
 
     @property
@@ -61,11 +64,7 @@ class Local:
             "BACKUP_DIR": str(self.data / "backups" / "skills"),
             "RELEASE_URL": self.url,
             "PULL_INTERVAL_SECONDS": "0.5",
-            "TRUST_ANCHOR": anchor(
-                self.keys,
-                repo=f"{self.owner}/{self.name}",
-                ref=f"refs/heads/{self.branch}" if self.branch else "HEAD",
-            ),
+            "TRUST_ANCHOR": self.anchor,
         }
         if self.branch:
             settings["GITHUB_BRANCH"] = self.branch
@@ -110,6 +109,8 @@ def prepare(*, repo: str, branch: str, port: int, data: Path, github: bool = Fal
         raise ConfigError(
             "REPO_REMOTE", f"{source} is remote; the stand-in for GitHub serves a repository on this machine"
         )
+    keys = load_keys(data / "keys.env")
+    ref = f"refs/heads/{branch}" if branch else "HEAD"
     local = Local(
         data=data,
         source=source,
@@ -117,7 +118,8 @@ def prepare(*, repo: str, branch: str, port: int, data: Path, github: bool = Fal
         owner=owner,
         name=name,
         port=port,
-        keys=load_keys(data / "keys.env"),
+        keys=keys,
+        anchor=local_anchor(data, keys, Line(channel="prod", repo=f"{owner}/{name}", ref=ref)),
         github=github,
     )
     _claim(data / "run.json", {"source": source, "branch": branch, "repo": f"{owner}/{name}"}, local)

@@ -31,53 +31,70 @@ def key_id(public_key: bytes) -> str:
     return hashlib.sha256(public_key).hexdigest()
 
 
-def sign_envelope(payload: bytes, payload_type: str, signer: Signer) -> bytes:
+def sign_envelope(payload: bytes, payload_type: str, *signers: Signer) -> bytes:
     """Wrap a payload and sign it.
 
     Args:
         payload: The document's canonical bytes.
         payload_type: What it is, so that no document can be passed off as another kind.
-        signer: Holds the key.
+        signers: Hold the keys; each signs.
     """
-    signature = signer.sign(_pre_authentication_encoding(payload_type, payload))
+    message = _pre_authentication_encoding(payload_type, payload)
     return canonical_bytes(
         {
             "payload": base64.b64encode(payload).decode(),
             "payloadType": payload_type,
-            "signatures": [{"keyid": signer.key_id, "sig": base64.b64encode(signature).decode()}],
+            "signatures": [
+                {"keyid": signer.key_id, "sig": base64.b64encode(signer.sign(message)).decode()} for signer in signers
+            ],
         }
     )
 
 
-def open_envelope(data: bytes, payload_type: str, keys: Mapping[str, bytes]) -> bytes:
+def open_envelope(
+    data: bytes, payload_type: str, keys: Mapping[str, bytes], *, code: str = "pointer_unverifiable"
+) -> bytes:
     """Return the payload, proved to be signed by one of the keys, and still unparsed.
 
     Args:
         data: The envelope.
         payload_type: The kind that is expected.
         keys: Key id to raw public key; a signature by any one of them is enough.
+        code: The error's code.
 
     Raises:
-        UnverifiedError: `pointer_unverifiable`: too large, malformed, of another kind, or without a valid signature.
+        UnverifiedError: too large, malformed, of another kind, or without a valid signature.
     """
-    if len(data) > MAX_ENVELOPE_BYTES:
-        raise UnverifiedError(
-            "pointer_unverifiable", f"an envelope has at most {MAX_ENVELOPE_BYTES} bytes, got {len(data)}"
-        )
     try:
-        envelope = parse_object(data, what="the envelope", max_depth=_MAX_DEPTH)
-        payload = _unbase64(member(envelope, "payload", str, what="the envelope"))
-        kind = member(envelope, "payloadType", str, what="the envelope")
-        signatures = [_signature(item) for item in member(envelope, "signatures", list, what="the envelope")]
+        payload, kind, signatures = _unwrap(data)
     except InputError as error:
-        raise UnverifiedError("pointer_unverifiable", f"malformed envelope: {error.message}") from None
+        raise UnverifiedError(code, f"malformed envelope: {error.message}") from None
     if kind != payload_type:
-        raise UnverifiedError("pointer_unverifiable", f"the envelope holds {kind[:80]!r}, expected {payload_type!r}")
+        raise UnverifiedError(code, f"the envelope holds {kind[:80]!r}, expected {payload_type!r}")
     message = _pre_authentication_encoding(payload_type, payload)
     for name, signature in signatures[:_MAX_SIGNATURES]:
         if name in keys and _holds(keys[name], signature, message):
             return payload
-    raise UnverifiedError("pointer_unverifiable", "no signature by a trusted signer key")
+    raise UnverifiedError(code, "no signature by a trusted key")
+
+
+def unproven_payload(data: bytes) -> bytes:
+    """Return the payload without any proof; only for a document that names the keys which must have signed it.
+
+    Raises:
+        InputError: the envelope is too large or malformed.
+    """
+    return _unwrap(data)[0]
+
+
+def _unwrap(data: bytes) -> tuple[bytes, str, list[tuple[str, bytes]]]:
+    if len(data) > MAX_ENVELOPE_BYTES:
+        raise InputError("TOO_LARGE", f"an envelope has at most {MAX_ENVELOPE_BYTES} bytes, got {len(data)}")
+    envelope = parse_object(data, what="the envelope", max_depth=_MAX_DEPTH)
+    payload = _unbase64(member(envelope, "payload", str, what="the envelope"))
+    kind = member(envelope, "payloadType", str, what="the envelope")
+    signatures = [_signature(item) for item in member(envelope, "signatures", list, what="the envelope")]
+    return payload, kind, signatures
 
 
 def _pre_authentication_encoding(payload_type: str, payload: bytes) -> bytes:

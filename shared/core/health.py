@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from shared.core.names import parse_timestamp, timestamp
+from shared.core.states import Condition, State
 from shared.core.summary import LATENCY_BUCKETS_MS, Summary, blocked_until
 from shared.errors import InputError
 
@@ -31,12 +32,14 @@ class Evidence:
     pullers: Sequence[Mapping[str, object]]
     webhook_configured: bool
     poll_seconds: float
+    state: State
 
 
 def health_of(evidence: Evidence, now: datetime) -> dict[str, object]:
     """Describe the service's health.
 
-    Unhealthy: no head was read for three polling intervals, or nothing was ever deployed. Degraded: the last sync failed,
+    Unhealthy: no head was read for three polling intervals, nothing was ever deployed, or the state is PAUSED. Degraded: the
+    state is, the last sync failed,
     or a puller is silent, behind or refuses what it is offered. What is withheld is its author's business and no fault.
 
     Args:
@@ -52,8 +55,10 @@ def health_of(evidence: Evidence, now: datetime) -> dict[str, object]:
     newest = lines[0] if lines else {}
     pointer = evidence.pointer
     return {
-        "status": _status(pointer, poller, pullers),
+        "status": _status(evidence, poller, pullers),
         "timestamp": timestamp(now),
+        "state": evidence.state.condition.value,
+        "reasons": list(evidence.state.reasons),
         "services": {
             "poller": poller,
             "webhook": {
@@ -86,7 +91,12 @@ def unreadable(code: str, now: datetime, *, webhook_configured: bool) -> dict[st
         webhook_configured: Whether a webhook secret is set.
     """
     nothing = Evidence(
-        pointer=None, summary=Summary(), pullers=(), webhook_configured=webhook_configured, poll_seconds=1.0
+        pointer=None,
+        summary=Summary(),
+        pullers=(),
+        webhook_configured=webhook_configured,
+        poll_seconds=1.0,
+        state=State(condition=Condition.DEGRADED, reasons=(code,)),
     )
     return {**health_of(nothing, now), "error": code}
 
@@ -109,10 +119,15 @@ def kpis(summary: Summary) -> dict[str, object]:
     }
 
 
-def _status(pointer: Pointer | None, poller: Mapping[str, object], pullers: Sequence[Mapping[str, object]]) -> str:
-    if pointer is None or poller["status"] != "running":
+def _status(evidence: Evidence, poller: Mapping[str, object], pullers: Sequence[Mapping[str, object]]) -> str:
+    condition = evidence.state.condition
+    if evidence.pointer is None or poller["status"] != "running" or condition is Condition.PAUSED:
         return "unhealthy"
-    if poller.get("error") or any(puller["status"] != "current" for puller in pullers):
+    if (
+        condition is not Condition.READY
+        or poller.get("error")
+        or any(puller["status"] != "current" for puller in pullers)
+    ):
         return "degraded"
     return "healthy"
 
@@ -142,14 +157,15 @@ def _puller(report: Mapping[str, object], pointer: Pointer | None, now: datetime
     last, deployment = str(report.get("last_report")), report.get("deployment")
     if _is_older(last, SILENT_AFTER, now):
         status = "silent"
-    elif report.get("outcome") in {"refused", "failed"}:
+    elif report.get("outcome") in {"refused", "failed"} or report.get("state") == Condition.PAUSED:
         status = "held"
     elif pointer is not None and deployment != pointer.deployment:
         status = "behind"
     else:
         status = "current"
     described = {"id": report.get("id"), "status": status, "last_report": last, "deployment": deployment}
-    return {**described, "reasons": report.get("reasons", [])}
+    told = {key: report.get(key) for key in ("state", "trust_version")}
+    return {**described, **told, "reasons": report.get("reasons", [])}
 
 
 def _is_older(written: str, age: timedelta, now: datetime) -> bool:

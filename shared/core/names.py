@@ -54,6 +54,16 @@ def record_name(deployment: DeploymentId) -> str:
     return f"deployments/{deployment}.json"
 
 
+def trust_name(version: int) -> str:
+    """Where a version of the trust lies."""
+    return f"trust/{version}.json"
+
+
+def pause_name(epoch: int, reason: str) -> str:
+    """Where the evidence of a pause lies."""
+    return f"pauses/{epoch}-{reason}.json"
+
+
 def puller_name(puller: str) -> str:
     """Where a puller's last report lies."""
     return f"pullers/{puller}.json"

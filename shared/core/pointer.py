@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from shared.core.canonical import canonical_bytes, member, parse_object
 from shared.core.envelope import sign_envelope
-from shared.core.names import is_digest, parse_timestamp, timestamp
+from shared.core.names import is_digest, parse_deployment, parse_timestamp, timestamp
 from shared.errors import InputError
-from shared.model import Action, CommitSha, Digest, ManifestRef, Pointer, Status, Trigger
+from shared.model import Action, CommitSha, DeploymentId, Digest, ManifestRef, Pointer, Status, Trigger
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -69,6 +69,7 @@ def next_pointer(former: Pointer | None, move: Move, *, trust: Trust, now: datet
         expires_at=_expiry(issued_at, poll_seconds),
         head_checked_at=issued_at,
         token=move.token,
+        previous=None if former is None else former.deployment,
     )
 
 
@@ -132,6 +133,7 @@ def parse_pointer(payload: bytes) -> Pointer:
             expires_at=time("expires_at"),
             head_checked_at=time("head_checked_at"),
             token=text("token"),
+            previous=_previous(document.get("previous")),
         )
     except ValueError:
         raise InputError("MEMBER_INVALID", "the pointer names an unknown action, status or trigger") from None
@@ -171,6 +173,7 @@ def _document(pointer: Pointer) -> dict[str, object]:
         "expires_at": pointer.expires_at,
         "head_checked_at": pointer.head_checked_at,
         "token": pointer.token,
+        "previous": pointer.previous,
     }
 
 
@@ -188,6 +191,14 @@ def _pair(item: object) -> tuple[int, Digest]:
         case [int(seq), str(digest)] if seq > 0 and not isinstance(seq, bool):
             return seq, _digest(digest)
     raise InputError("MEMBER_INVALID", "the pointer's history holds pairs of sequence number and digest")
+
+
+def _previous(value: object) -> DeploymentId | None:
+    # Absent in what earlier versions wrote.
+    if value is None:
+        return None
+    parse_deployment(str(value))
+    return DeploymentId(str(value))
 
 
 def _digest(text: str) -> Digest:

@@ -11,9 +11,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from shared.core.canonical import canonical_bytes, parse_object
+from shared.core.latches import latches_document, parse_latches
 from shared.core.names import parse_deployment, parse_timestamp, timestamp
 from shared.errors import InputError
-from shared.model import DeploymentId
+from shared.model import DeploymentId, Latch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -45,7 +46,7 @@ class Summary:
     """The summary's content.
 
     `webhook` and `poller` hold the last times, `source` until when the source's API has told us to stay away; `days`
-    counters by day, `latency` among them.
+    counters by day, `latency` among them. `latches` are the functions' own pauses.
     """
 
     deployments: tuple[Line, ...] = ()
@@ -53,6 +54,7 @@ class Summary:
     poller: dict[str, object] = field(default_factory=dict)
     source: dict[str, object] = field(default_factory=dict)
     days: dict[str, dict[str, object]] = field(default_factory=dict)
+    latches: tuple[Latch, ...] = ()
 
     @property
     def newest(self) -> tuple[int, int]:
@@ -74,6 +76,7 @@ def summary_bytes(summary: Summary) -> bytes:
             "poller": summary.poller,
             "source": summary.source,
             "days": summary.days,
+            "latches": latches_document(summary.latches),
         }
     )
 
@@ -94,6 +97,7 @@ def parse_summary(data: bytes) -> Summary:
             poller=_noted(document.get("poller")),
             source=_noted(document.get("source")),
             days={key: _mapping(value) for key, value in _mapping(document.get("days")).items()},
+            latches=parse_latches(document.get("latches")),
         )
         return summary if document.get("schema") == SCHEMA and summary.newest >= (0, 0) else Summary()
     except (InputError, KeyError):

@@ -6,6 +6,7 @@ what a signer said decides before the dates do, so that a clock alone can never 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, NewType
 
@@ -17,6 +18,7 @@ from shared.errors import InputError, UnverifiedError
 from shared.model import Floor
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
     from shared.model import Pointer, Trust
@@ -27,8 +29,27 @@ UnverifiedPointer = NewType("UnverifiedPointer", bytes)
 CLOCK_TOLERANCE = timedelta(minutes=5)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What the checks say of an envelope: the pointer, or the reason why there is none, with a sentence for people."""
+
+    pointer: Pointer | None
+    reason: str = ""
+    detail: str = ""
+
+
+def examine(
+    envelope: UnverifiedPointer, trust: Trust, floor: Floor | None, now: datetime, *, proven: Pointer | None = None
+) -> Verdict:
+    """Judge an envelope by checks 3 to 9, as `verify_pointer`, with a verdict in place of an error."""
+    try:
+        return Verdict(pointer=verify_pointer(envelope, trust, floor, now, proven=proven))
+    except UnverifiedError as error:
+        return Verdict(pointer=None, reason=error.code, detail=error.message)
+
+
 def read_pointer(envelope: UnverifiedPointer, trust: Trust) -> Pointer:
-    """Prove who signed and that it is about our content (checks 3 to 6): what any record must pass, however old.
+    """Prove who signed, that it is about our content, and that it is of this epoch (checks 3 to 6).
 
     Args:
         envelope: The bytes.
@@ -38,21 +59,28 @@ def read_pointer(envelope: UnverifiedPointer, trust: Trust) -> Pointer:
         UnverifiedError: `pointer_unverifiable`, `wrong_channel`, `monotonic_violation` (an epoch ahead of the trust) or
             `epoch_pending_republish` (behind it).
     """
-    payload = open_envelope(envelope, PAYLOAD_TYPE, trust.signer_keys)
-    try:
-        pointer = parse_pointer(payload)
-    except InputError as error:
-        code = "wrong_channel" if error.code == "SCHEMA_UNKNOWN" else "pointer_unverifiable"
-        raise UnverifiedError(code, error.message) from None
-    ours = (trust.channel, trust.repo, trust.ref)
-    theirs = (pointer.channel, pointer.repo, pointer.ref)
-    if ours != theirs:
-        raise UnverifiedError("wrong_channel", f"expected (channel, repo, ref) {ours}, got {theirs}")
-    if pointer.epoch > trust.epoch:
-        raise UnverifiedError("monotonic_violation", f"epoch {pointer.epoch} is ahead of the trusted {trust.epoch}")
+    pointer = read_former(envelope, trust)
     if pointer.epoch < trust.epoch:
         raise UnverifiedError("epoch_pending_republish", f"epoch {pointer.epoch} is behind the trusted {trust.epoch}")
     return pointer
+
+
+def read_former(envelope: UnverifiedPointer, trust: Trust) -> Pointer:
+    """Prove the same of a pointer that may be of an older epoch; errors as `read_pointer`."""
+    return _not_ahead(_read(envelope, trust, trust.signer_keys), trust)
+
+
+def read_record(envelope: UnverifiedPointer, trust: Trust) -> Pointer:
+    """Prove that one of our signers wrote a record, though its key may have been revoked since: enough to show it to people.
+
+    Args:
+        envelope: The bytes.
+        trust: Names the signers, past ones too.
+
+    Raises:
+        UnverifiedError: as `read_pointer`, but for an older epoch.
+    """
+    return _not_ahead(_read(envelope, trust, {**trust.past_signers, **trust.signer_keys}), trust)
 
 
 def verify_pointer(
@@ -81,6 +109,40 @@ def verify_pointer(
         raise UnverifiedError("clock_skew", f"issued at {pointer.issued_at}, over five minutes ahead of this clock")
     if parse_timestamp(pointer.expires_at) <= now:
         raise UnverifiedError("pointer_expired", f"expired at {pointer.expires_at}")
+    return pointer
+
+
+def is_by_current_signer(envelope: UnverifiedPointer, trust: Trust) -> bool:
+    """Whether a key that signs today signed it."""
+    try:
+        open_envelope(envelope, PAYLOAD_TYPE, trust.signer_keys)
+    except UnverifiedError:
+        return False
+    return True
+
+
+def read_memory(envelope: UnverifiedPointer, trust: Trust) -> Pointer:
+    """Prove that a current signer of ours wrote what a party remembers, of whatever epoch; errors as `read_pointer`."""
+    return _read(envelope, trust, trust.signer_keys)
+
+
+def _read(envelope: UnverifiedPointer, trust: Trust, keys: Mapping[str, bytes]) -> Pointer:
+    payload = open_envelope(envelope, PAYLOAD_TYPE, keys)
+    try:
+        pointer = parse_pointer(payload)
+    except InputError as error:
+        code = "wrong_channel" if error.code == "SCHEMA_UNKNOWN" else "pointer_unverifiable"
+        raise UnverifiedError(code, error.message) from None
+    ours = (trust.channel, trust.repo, trust.ref)
+    theirs = (pointer.channel, pointer.repo, pointer.ref)
+    if ours != theirs:
+        raise UnverifiedError("wrong_channel", f"expected (channel, repo, ref) {ours}, got {theirs}")
+    return pointer
+
+
+def _not_ahead(pointer: Pointer, trust: Trust) -> Pointer:
+    if pointer.epoch > trust.epoch:
+        raise UnverifiedError("monotonic_violation", f"epoch {pointer.epoch} is ahead of the trusted {trust.epoch}")
     return pointer
 
 

@@ -15,6 +15,7 @@ from shared.puller.build import open_follower
 from shared.puller.clock import StoppableClock
 from shared.puller.loop import Loop, look
 from shared.puller.report import Result
+from shared.puller.status import StatusServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,7 +68,12 @@ def _once(settings: Settings, stop: threading.Event) -> int:
 
 
 def _forever(settings: Settings, stop: threading.Event) -> int:
-    Loop(current_settings, StoppableClock(stop), stop).run(settings)
+    status = None if settings.puller_port is None else StatusServer(settings.puller_port)
+    try:
+        Loop(current_settings, StoppableClock(stop), stop, status=status).run(settings)
+    finally:
+        if status is not None:
+            status.close()
     log.info("The puller ends")
     return 0
 

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 import httpx
 
 from shared import log
-from shared.core.trust import parse_trust
-from shared.errors import ConfigError, ConflictError
+from shared.core.trust import first_trust
+from shared.errors import ConfigError, ConflictError, UnverifiedError
 from shared.puller.client import TIMEOUT, ReleaseClient
 from shared.puller.files import Calls
 from shared.puller.follow import Follower
 from shared.puller.install import Installer, open_volume
+from shared.puller.trust import VolumeTrust
 
 if TYPE_CHECKING:
     import threading
@@ -30,13 +31,16 @@ _LOCK = "lock"
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
-def trust_of(settings: Settings) -> Trust:
-    """Say whom to trust: the one place where the puller learns it. The operator-signed chain will be walked from here.
+def anchor_of(settings: Settings) -> Trust:
+    """Read the pinned trust.
 
     Raises:
-        ConfigError: `TRUST_INVALID`.
+        ConfigError: `TRUST_ANCHOR_INVALID`.
     """
-    return parse_trust(str(settings.trust_anchor))
+    try:
+        return first_trust(str(settings.trust_anchor).encode("utf-8", "replace"))
+    except UnverifiedError as error:
+        raise ConfigError("TRUST_ANCHOR_INVALID", f"TRUST_ANCHOR: {error.message}") from None
 
 
 def check(settings: Settings) -> None:
@@ -46,7 +50,7 @@ def check(settings: Settings) -> None:
         ConfigError: a setting is missing or wrong.
     """
     settings.need("RELEASE_URL", "PULLER_ID", "PULLER_KEY", "TRUST_ANCHOR")
-    trust_of(settings)
+    anchor_of(settings)
     try:
         url = httpx.URL(str(settings.release_url))
     except httpx.InvalidURL:
@@ -82,7 +86,8 @@ def open_follower(
     with _locked(volume), _http(settings, transport) as http:
         client = ReleaseClient(http, clock)
         installer = Installer(volume, client, clock, settings.skills_layout, stop.is_set)
-        yield Follower(volume, client, installer, trust_of(settings), clock)
+        trust = VolumeTrust(volume.own, anchor_of(settings), clock)
+        yield Follower(volume, client, installer, trust, clock)
 
 
 def _http(settings: Settings, transport: httpx.BaseTransport | None) -> httpx.Client:

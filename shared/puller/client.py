@@ -50,6 +50,8 @@ class ReleaseClient:
     def __init__(self, http: httpx.Client, clock: Clock) -> None:
         self._http = http
         self._clock = clock
+        self.announced_trust = 0
+        """The newest version of the trust that the release function named; nothing is believed for that."""
 
     def current(self, etag: str | None) -> bytes | None:
         """Read the pointer's envelope.
@@ -62,9 +64,10 @@ class ReleaseClient:
 
         Raises:
             NotFoundError: `NO_DEPLOYMENT`, nothing was ever deployed.
+            UnverifiedError: `pointer_unverifiable`, it is too large to be one.
         """
         try:
-            return self._get("/v1/current", most=MAX_ENVELOPE_BYTES, etag=etag)
+            return self._envelope("/v1/current", "pointer_unverifiable", etag=etag)
         except NotFoundError as error:
             if error.code == "NO_DEPLOYMENT":
                 raise
@@ -89,13 +92,21 @@ class ReleaseClient:
             raise UnverifiedError("bundle_mismatch", f"the object {digest} came with another content")
         return data
 
+    def trust(self, version: int) -> bytes:
+        """Read one version of the trust, not verified.
+
+        Raises:
+            NotFoundError: `TRUST_UNKNOWN`.
+        """
+        return self._envelope(f"/v1/trust/{version}", "trust_invalid") or b""
+
     def record(self, deployment: DeploymentId) -> bytes:
         """Read the signed envelope of one deployment, not verified.
 
         Raises:
             NotFoundError: `DEPLOYMENT_UNKNOWN`.
         """
-        return self._get(f"/v1/deployments/{deployment}", most=MAX_ENVELOPE_BYTES) or b""
+        return self._envelope(f"/v1/deployments/{deployment}", "pointer_unverifiable") or b""
 
     def report(self, document: Mapping[str, object]) -> None:
         """Tell how the volume stands; tried once, the next poll tries again.
@@ -113,6 +124,14 @@ class ReleaseClient:
         except httpx.HTTPError as error:
             raise _unreachable(error) from None
 
+    def _envelope(self, path: str, code: str, *, etag: str | None = None) -> bytes | None:
+        try:
+            return self._get(path, most=MAX_ENVELOPE_BYTES, etag=etag)
+        except UnavailableError as error:
+            if error.code != "BODY_TOO_LARGE":
+                raise
+            raise UnverifiedError(code, f"{path}: an envelope has at most {MAX_ENVELOPE_BYTES} bytes") from None
+
     def _get(self, path: str, *, most: int, exact: bool = False, etag: str | None = None) -> bytes | None:
         for pause in PAUSES_SECONDS:
             try:
@@ -128,6 +147,7 @@ class ReleaseClient:
         headers = {} if etag is None else {"If-None-Match": etag}
         try:
             with self._http.stream("GET", path, headers=headers) as response:
+                self._note_trust(response)
                 if response.status_code == _NOT_MODIFIED and etag is not None:
                     return None
                 if response.status_code != _OK:
@@ -143,6 +163,11 @@ class ReleaseClient:
         if len(data) < (most if exact else declared or 0):
             raise _unavailable("BODY_TRUNCATED", f"{path}: the body ended after {len(data)} bytes")
         return data
+
+    def _note_trust(self, response: httpx.Response) -> None:
+        text = response.headers.get("X-Trust-Version", "")
+        if text.isascii() and text.isdigit():
+            self.announced_trust = int(text[:9])
 
     def _body(self, response: httpx.Response, most: int, started: float) -> bytes:
         # Raw bytes: what a content encoding would unpack to has no bound, and we asked for none.

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from shared import log
 from shared.core.manifest import MAX_MANIFEST_BYTES, parse_manifest
 from shared.core.names import timestamp
-from shared.core.verify import UnverifiedPointer, etag_of, floor_of, read_pointer, verify_pointer
+from shared.core.states import in_force, state_of, with_latch
+from shared.core.verify import UnverifiedPointer, etag_of, examine, floor_of, read_record
 from shared.errors import (
     DeadlineError,
     DeniedError,
@@ -27,24 +28,29 @@ from shared.puller.report import Reporter, Result, Word
 from shared.puller.state import load_state, save_state
 
 if TYPE_CHECKING:
-    from shared.model import Floor, Manifest, Pointer, Trust
+    from shared.core.verify import Verdict
+    from shared.model import Floor, Manifest, Pointer
     from shared.ports import Clock
     from shared.puller.client import ReleaseClient
     from shared.puller.install import Installer, Volume
     from shared.puller.state import State
+    from shared.puller.trust import VolumeTrust
 
 LONGEST_PAUSE_SECONDS = 30.0
 LONGEST_PAUSE_UNASKED_SECONDS = 10.0
 """While the release function does not answer and does not say when to come again."""
 _DOUBLINGS = 6
+# A newer trust may name the signer, or the epoch, that is unknown.
+_PUZZLES = frozenset({"pointer_unverifiable", "monotonic_violation"})
 _BUNDLE_CODES = frozenset({"bundle_mismatch", "bundle_rejected"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Ending:
-    """How a look ended, and how much patience the next one needs."""
+    """How a look ended, and how much patience the next one needs. `signed`: its reasons are about evidence of a signer's."""
 
     word: Word
+    signed: bool = False
     detail: str = ""
     costly: bool = False
     retry_after_seconds: float = 0.0
@@ -61,27 +67,45 @@ class Follower:
         clock: For dates and pauses.
     """
 
-    def __init__(self, volume: Volume, client: ReleaseClient, installer: Installer, trust: Trust, clock: Clock) -> None:
+    def __init__(
+        self, volume: Volume, client: ReleaseClient, installer: Installer, trust: VolumeTrust, clock: Clock
+    ) -> None:
         self._volume = volume
         self._client = client
         self._installer = installer
         self._trust = trust
         self._clock = clock
         self._reporter = Reporter(client, clock)
-        line = (trust.channel, trust.repo, trust.ref)
+        newest = trust.newest
+        line = (newest.channel, newest.repo, newest.ref)
         state = load_state(volume.own, clock.now())
         # A volume that is pinned to another line of deployments begins anew there: the old floor says nothing about it.
-        former = state if state.line in ((), line) else replace(state, floor=None, envelope=b"")
+        former = state if state.line in ((), line) else replace(state, floor=None, envelope=b"", latches=())
         self._state = replace(former, line=line)
         # Not remembered over a restart: the first look always compares the disk with the manifest.
         self._etag: str | None = None
         self._failures = 0
         self._retry_after = 0.0
         self._unreachable = ""
+        self._puzzle = ""
+        self.offered: Pointer | None = None
+        """What was offered last, if it could be believed."""
+        self.standing = state_of((), self._state.latches, newest)
+        """The state as the last look left it."""
+
+    @property
+    def trust(self) -> VolumeTrust:
+        """What this volume believes."""
+        return self._trust
+
+    @property
+    def state(self) -> State:
+        """What this volume remembers."""
+        return self._state
 
     def look(self) -> Result:
         """Look at the pointer once, follow it if it may be followed, and report what is news."""
-        ending = self._ending()
+        ending = self._judged(self._ending())
         self._failures = self._failures + 1 if ending.costly else 0
         self._retry_after = ending.retry_after_seconds
         word = ending.word
@@ -103,13 +127,27 @@ class Follower:
         longest = LONGEST_PAUSE_UNASKED_SECONDS if self._unreachable else LONGEST_PAUSE_SECONDS
         return max(interval, min(max(min(grown, longest), self._retry_after), LONGEST_PAUSE_SECONDS))
 
+    def _judged(self, ending: _Ending) -> _Ending:
+        """Say which state follows from how a look ended, and remember what only an operator can reset."""
+        trust, now = self._trust.newest, self._clock.now()
+        latches = in_force(self._state.latches, trust)
+        for reason in ending.word.reasons if ending.signed else ():
+            latches = with_latch(latches, reason, trust, timestamp(now))
+        if latches != self._state.latches:
+            self._remember(replace(self._state, latches=latches))
+            if latches:
+                log.error("Paused: what is installed stays until an operator has acted", detail=ending.detail)
+        self.standing = state_of((*ending.word.reasons, *self._trust.troubles(now)), latches, trust)
+        word = replace(ending.word, state=self.standing.condition.value, trust_version=trust.version)
+        return replace(ending, word=word)
+
     def _ending(self) -> _Ending:
         try:
             return _Ending(word=self._follow())
         except (UnverifiedError, InputError) as error:
             word = Word(outcome=Result.REFUSED, reasons=(error.code,))
             # Another look at a pointer costs nothing; a bundle is fetched anew each time.
-            return _Ending(word=word, detail=error.message, costly=error.code in _BUNDLE_CODES)
+            return _Ending(word=word, detail=error.message, signed=True, costly=error.code in _BUNDLE_CODES)
         except OSError as error:
             reasons = (f"OS_{error.errno}",)
             name = errno.errorcode.get(error.errno or 0, "")
@@ -135,9 +173,13 @@ class Follower:
 
     def _follow(self) -> Word:
         answer = self._client.current(self._etag)
+        self._trust.look(self._client, announced=self._client.announced_trust)
         # "Not modified" is no proof of freshness: the pointer that is known is judged again, and may have expired.
         envelope = self._state.envelope if answer is None else answer
-        pointer = self._verified(envelope)
+        self.offered = pointer = self._explained(envelope)
+        holding = in_force(self._state.latches, self._trust.newest)
+        if holding:
+            return Word(outcome=Result.REFUSED, reasons=tuple(sorted({latch.reason for latch in holding})))
         if answer is None or self._is_older_refresh(pointer):
             return Word(outcome=Result.CURRENT)
         manifest = self._manifest(pointer)
@@ -171,23 +213,35 @@ class Follower:
         save_state(self._volume.own, state)
         self._state = state
 
-    def _verified(self, envelope: bytes) -> Pointer:
-        given, now = UnverifiedPointer(envelope), self._clock.now()
-        floor = self._state.floor
+    def _explained(self, envelope: bytes) -> Pointer:
+        """Judge an envelope, once more under a newer trust if there is one that may explain what is odd."""
         try:
-            return verify_pointer(given, self._trust, floor, now)
+            return self._verified(envelope)
         except UnverifiedError as error:
-            if error.code != "history_unproven" or floor is None:
+            if error.code not in _PUZZLES or etag_of(envelope) == self._puzzle:
                 raise
-            return verify_pointer(given, self._trust, floor, now, proven=self._proven(floor, error))
+            self._puzzle = etag_of(envelope)
+            if not self._trust.look(self._client, puzzled=True):
+                raise
+            return self._verified(envelope)
 
-    def _proven(self, floor: Floor, unproven: UnverifiedError) -> Pointer:
+    def _verified(self, envelope: bytes) -> Pointer:
+        given, now, trust = UnverifiedPointer(envelope), self._clock.now(), self._trust.newest
+        floor = self._state.floor
+        verdict = examine(given, trust, floor, now)
+        if verdict.reason == "history_unproven" and floor is not None:
+            verdict = examine(given, trust, floor, now, proven=self._proven(floor, verdict))
+        if verdict.pointer is None:
+            raise UnverifiedError(verdict.reason, verdict.detail)
+        return verdict.pointer
+
+    def _proven(self, floor: Floor, unproven: Verdict) -> Pointer:
         # Away for longer than the pointer's history: the record of what was accepted here must still be theirs.
         try:
             record = self._client.record(DeploymentId(f"{floor.epoch}-{floor.seq}"))
         except NotFoundError:
-            raise unproven from None
-        return read_pointer(UnverifiedPointer(record), self._trust)
+            raise UnverifiedError(unproven.reason, unproven.detail) from None
+        return read_record(UnverifiedPointer(record), self._trust.newest)
 
     def _is_older_refresh(self, pointer: Pointer) -> bool:
         floor = self._state.floor
@@ -202,7 +256,8 @@ class Follower:
             manifest = parse_manifest(self._client.bundle_object(reference.sha256, reference.size))
         except InputError as error:
             raise UnverifiedError("bundle_rejected", error.message) from None
-        ours, theirs = (self._trust.channel, self._trust.repo), (manifest.channel, manifest.repo)
+        trust = self._trust.newest
+        ours, theirs = (trust.channel, trust.repo), (manifest.channel, manifest.repo)
         if ours != theirs:
             raise UnverifiedError("bundle_rejected", f"the manifest is of {theirs}, expected {ours}")
         return manifest

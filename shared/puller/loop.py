@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from shared.config import Settings
     from shared.ports import Clock
     from shared.puller.follow import Follower
+    from shared.puller.status import StatusServer
 
 REOPEN_SECONDS = 10.0
 """Between two tries to open a volume that cannot be used."""
@@ -30,6 +31,7 @@ class Loop:
         read: Reads the settings as they are now.
         clock: For pauses.
         stop: Set when the process was asked to end.
+        status: Told which follower is at work; None where nobody asks.
         transport: What carries the requests; None is the network.
     """
 
@@ -38,11 +40,14 @@ class Loop:
         read: Callable[[], Settings],
         clock: Clock,
         stop: threading.Event,
+        *,
+        status: StatusServer | None = None,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         self._read = read
         self._clock = clock
         self._stop = stop
+        self._status = status
         self._transport = transport
         self._fault = ""
 
@@ -60,11 +65,17 @@ class Loop:
             try:
                 with open_follower(settings, self._clock, self._stop, self._transport) as follower:
                     log.info("The puller follows", url=settings.release_url, folder=settings.skills_dir)
+                    self._show(follower)
                     settings = self._follow(follower, settings)
             except OSError as error:
                 log.error("The volume cannot be used", code=f"OS_{error.errno}", detail=str(error))
+                self._show(None)
                 self._clock.sleep(REOPEN_SECONDS)
                 settings = self._fresh(settings)
+
+    def _show(self, follower: Follower | None) -> None:
+        if self._status is not None:
+            self._status.show(follower)
 
     def _follow(self, follower: Follower, settings: Settings) -> Settings:
         while not self._stop.is_set():

@@ -32,10 +32,12 @@ class Result(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Word:
-    """How a look ended, and the codes that say why."""
+    """How a look ended, the codes that say why, the state that follows, and the trust it was judged by."""
 
     outcome: Result
     reasons: tuple[str, ...] = ()
+    state: str = ""
+    trust_version: int = 0
 
 
 class Reporter:
@@ -102,6 +104,8 @@ def report_document(word: Word, state: State, at: str) -> dict[str, object]:
         "manifest": state.manifest,
         "installed_at": state.installed_at,
         "at": at,
+        "state": word.state or None,
+        "trust_version": word.trust_version,
         "reasons": list(word.reasons),
         "displaced": list(state.displaced[:_MAX_DISPLACED]),
         "floor": base64.b64encode(state.envelope).decode() if state.envelope else None,

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 
 from shared import log
 from shared.core.canonical import canonical_bytes, member, parse_object
+from shared.core.latches import latches_document, parse_latches
 from shared.core.names import parse_timestamp, timestamp
 from shared.errors import InputError
-from shared.model import BlobId, DeploymentId, Digest, Floor
+from shared.model import BlobId, DeploymentId, Digest, Floor, Latch
 from shared.puller.layout import is_layout_path
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class State:
         installing: None while no install is under way.
         removed_at: Names directly below the skills folder, and when we took them away.
         displaced: Foreign paths that were put aside for `deployment`, or for the one being installed.
+        latches: Pauses that only an operator ends.
     """
 
     line: tuple[str, ...] = ()
@@ -52,6 +54,7 @@ class State:
     installing: Owned | None = None
     removed_at: dict[str, str] = field(default_factory=dict)
     displaced: tuple[str, ...] = ()
+    latches: tuple[Latch, ...] = ()
 
 
 def known_contents(state: State) -> dict[str, frozenset[BlobId]]:
@@ -106,6 +109,7 @@ def _bytes(state: State) -> bytes:
             "installing": state.installing,
             "removed_at": state.removed_at,
             "displaced": list(state.displaced),
+            "latches": latches_document(state.latches),
         }
     )
 
@@ -134,6 +138,7 @@ def _parse(data: bytes) -> State:
         installing=None if document.get("installing") is None else _owned(document, "installing"),
         removed_at={name: timestamp(parse_timestamp(at)) for name, at in _texts(document, "removed_at").items()},
         displaced=_list(document, "displaced"),
+        latches=parse_latches(document.get("latches")),
     )
 
 

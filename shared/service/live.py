@@ -1,44 +1,120 @@
-"""What the store says is live: the pointer with its generation, and the summary beside it."""
+"""What the store says is live: the pointer with its generation, and the summary beside it, if they may be believed."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from shared import log
 from shared.core.names import CURRENT, SUMMARY
+from shared.core.pointer import refreshed, sign_pointer
+from shared.core.states import PAUSING, PENDING
 from shared.core.summary import Summary, parse_summary
 from shared.core.verify import UnverifiedPointer, read_pointer
+from shared.errors import UnverifiedError
+from shared.service.objects import read_manifest, swap
+from shared.service.pause import paused, record_pause, refuse_while_latched
+from shared.service.survey import survey
 
 if TYPE_CHECKING:
+    from shared.core.rewind import Witness
     from shared.model import Pointer
     from shared.service.context import Context
+    from shared.service.survey import Survey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Live:
-    """One consistent look at what is live. Generation 0: the object did not exist; then `pointer` is None."""
+    """One consistent look at what is live. Generation 0: the object did not exist.
+
+    `pointer` is None before the first deployment of an epoch; `formers` are then the pointers of older ones, newest first.
+    """
 
     pointer: Pointer | None
     envelope: bytes
     generation: int
     summary: Summary
     summary_generation: int
+    formers: tuple[Witness, ...] = ()
 
 
-def read_live(context: Context) -> Live:
+def read_live(context: Context, *, thorough: bool = False) -> Live:
     """Read pointer and summary side by side, and prove that one of our own signers wrote the pointer.
 
     The pointer is read before the branch head, always: a head that is older than the pointer could move content back.
 
+    Args:
+        context: The ports.
+        thorough: Compare with all that is remembered anywhere; else only where the first look makes it necessary.
+
     Raises:
-        UnverifiedError: the pointer in the store was not signed by us for this repository and epoch.
+        PausedError: the store was taken back in time, or speaks of another line of deployments.
+        UnverifiedError: nobody we know signed the pointer in the store, and nothing tells what was live.
     """
-    current, summary = context.together([lambda: context.store.get(CURRENT), lambda: context.store.get(SUMMARY)])
-    envelope = b"" if current is None else current.data
+    live = None if thorough else _quick(context)
+    if live is not None:
+        return live
+    found = survey(context.store, context.trust, context.together, context.clock.now())
+    if found.verdict.restore is not None and context.trust_is_fresh and not _is_blocked(found):
+        _restore(context, found, found.verdict.restore)
+        found = survey(context.store, context.trust, context.together, context.clock.now())
+    return _settled(context, found)
+
+
+def _quick(context: Context) -> Live | None:
+    """Return what is live where nothing is odd; that is nearly always."""
+    current, stored = context.together([lambda: context.store.get(CURRENT), lambda: context.store.get(SUMMARY)])
+    summary = Summary() if stored is None else parse_summary(stored.data)
+    refuse_while_latched(summary, context.trust)
+    if current is None:
+        return None
+    try:
+        pointer = read_pointer(UnverifiedPointer(current.data), context.trust)
+    except UnverifiedError:
+        return None
+    if summary.newest > (pointer.epoch, pointer.seq):
+        return None  # rewound, or both were read while another deployment moved them
     return Live(
-        pointer=None if current is None else read_pointer(UnverifiedPointer(envelope), context.trust),
-        envelope=envelope,
-        generation=0 if current is None else current.generation,
-        summary=Summary() if summary is None else parse_summary(summary.data),
-        summary_generation=0 if summary is None else summary.generation,
+        pointer=pointer,
+        envelope=current.data,
+        generation=current.generation,
+        summary=summary,
+        summary_generation=0 if stored is None else stored.generation,
     )
+
+
+def _settled(context: Context, found: Survey) -> Live:
+    if _is_blocked(found):
+        # A newer trust may explain what this one does not: the caller looks for it, and comes again.
+        if context.trust_is_fresh:
+            record_pause(context, found)
+        raise paused(found, context.trust)
+    verdict = found.verdict
+    if verdict.pointer is None and not verdict.formers and verdict.reason:
+        raise UnverifiedError(verdict.reason, verdict.detail)
+    return Live(
+        pointer=verdict.pointer,
+        envelope=b"" if found.current is None else found.current.data,
+        generation=0 if found.current is None else found.current.generation,
+        summary=found.summary,
+        summary_generation=found.summary_generation,
+        formers=verdict.formers,
+    )
+
+
+def _is_blocked(found: Survey) -> bool:
+    return any(reason in PAUSING and reason != PENDING for reason in found.state.reasons)
+
+
+def _restore(context: Context, found: Survey, witness: Witness) -> None:
+    """Put back what is remembered, where `current` holds what nobody signed: such rubbish accuses nobody."""
+    read_manifest(context.store, witness.pointer.manifest.sha256)
+    fresh = refreshed(
+        witness.pointer,
+        commit=witness.pointer.commit,
+        now=context.clock.now(),
+        poll_seconds=context.poll_seconds,
+    )
+    generation = 0 if found.current is None else found.current.generation
+    swap(context.store, CURRENT, sign_pointer(fresh, context.signer), if_generation=generation)
+    log.warning("Nobody had signed the pointer; it is restored", deployment=fresh.deployment, witness=witness.party)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from shared.core import verify
 from shared.core.canonical import digest_of
 from shared.core.manifest import parse_manifest
 from shared.core.names import object_name, record_name
-from shared.core.verify import UnverifiedPointer, read_pointer
+from shared.core.verify import UnverifiedPointer
 from shared.errors import ConflictError, NotFoundError, UnavailableError, UnverifiedError
 
 if TYPE_CHECKING:
@@ -72,15 +73,22 @@ def read_record(store: Store, trust: Trust, deployment: DeploymentId) -> Pointer
     """Read a deployment's record and prove that we signed it, and for that deployment; None when there is none.
 
     Raises:
-        UnverifiedError: as `read_pointer`; also when a genuine record stands in another one's place.
+        UnverifiedError: as `verify.read_record`; also when a genuine record stands in another one's place.
     """
+    found = read_signed_record(store, trust, deployment)
+    return None if found is None else found[0]
+
+
+def read_signed_record(store: Store, trust: Trust, deployment: DeploymentId) -> tuple[Pointer, bool] | None:
+    """Read the same, and say whether the key that signed it is still a signer's; errors as `read_record`."""
     stored = store.get(record_name(deployment))
     if stored is None:
         return None
-    pointer = read_pointer(UnverifiedPointer(stored.data), trust)
+    envelope = UnverifiedPointer(stored.data)
+    pointer = verify.read_record(envelope, trust)
     if pointer.deployment != deployment:
         raise UnverifiedError("pointer_unverifiable", f"the record of {deployment} is that of {pointer.deployment}")
-    return pointer
+    return pointer, verify.is_by_current_signer(envelope, trust)
 
 
 def write_record(store: Store, deployment: DeploymentId, envelope: bytes) -> None:

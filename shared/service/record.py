@@ -22,6 +22,7 @@ from shared.core.summary import (
     with_failure,
 )
 from shared.errors import ConflictError, RejectedError, SkillSyncError, UnavailableError
+from shared.model import Action
 from shared.service.objects import create_once, read_manifest, read_record, swap, write_record
 from shared.service.quota import with_quota
 
@@ -179,6 +180,8 @@ def _recorded(context: Context, deployment: DeploymentId) -> Pointer | None:
 def _changes_of(context: Context, pointer: Pointer) -> Decision:
     nothing = empty_manifest(channel=context.trust.channel, repo=context.trust.repo, root=context.root, rules="")
     after = _manifest(context, pointer.manifest.sha256)
+    if pointer.action is Action.RECOVER and after is not None:
+        return Decision(manifest=after)  # an epoch opens with what was live
     before = _manifest(context, pointer.history[-1][1]) if pointer.history else nothing
     if before is None or after is None:
         # Collected by now, or damaged: of what is not known nothing is told.

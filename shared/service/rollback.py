@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 from shared import log
 from shared.core import decide
 from shared.core.names import parse_deployment
-from shared.errors import ConflictError, NotFoundError
+from shared.core.pointer import lineage
+from shared.errors import ConflictError, NotFoundError, UnverifiedError
 from shared.model import Action, Trigger
 from shared.service.live import read_live
-from shared.service.objects import read_manifest, read_record
+from shared.service.objects import read_manifest, read_signed_record
 from shared.service.publish import Intent, publish
 from shared.service.record import heal
+from shared.service.recover import recover
 from shared.service.sync import Outcome, outcome_of
 
 if TYPE_CHECKING:
@@ -44,11 +46,11 @@ def roll_back(context: Context, to: DeploymentId, deadline: Deadline) -> Outcome
 
 def _once(context: Context, to: DeploymentId, deadline: Deadline) -> Outcome:
     live = read_live(context)
-    if heal(context, live):
+    if recover(context, live, Trigger.ROLLBACK, deadline) or heal(context, live):
         live = read_live(context)
     if live.pointer is None:
         raise NotFoundError("DEPLOYMENT_UNKNOWN", "nothing was ever deployed")
-    target = live.pointer if to == live.pointer.deployment else _recorded(context, to)
+    target = live.pointer if to == live.pointer.deployment else _recorded(context, live.pointer, to)
     before, after = (
         read_manifest(context.store, digest) for digest in (live.pointer.manifest.sha256, target.manifest.sha256)
     )
@@ -61,8 +63,18 @@ def _once(context: Context, to: DeploymentId, deadline: Deadline) -> Outcome:
     return outcome_of(publish(context, live, decision, (), intent, deadline), decision)
 
 
-def _recorded(context: Context, deployment: DeploymentId) -> Pointer:
-    pointer = read_record(context.store, context.trust, deployment)
-    if pointer is None:
+def _recorded(context: Context, live: Pointer, deployment: DeploymentId) -> Pointer:
+    """Read the record to go back to. One whose signer was revoked since is believed only if the live pointer names it too.
+
+    A revoked key may be in wrong hands: with it and a way into the bucket, any content could else be published.
+    """
+    witness = read_signed_record(context.store, context.trust, deployment)
+    if witness is None:
         raise NotFoundError("DEPLOYMENT_UNKNOWN", f"there is no record of deployment {deployment}")
+    pointer, by_current = witness
+    named = pointer.epoch == live.epoch and (pointer.seq, pointer.manifest.sha256) in lineage(live)
+    if not by_current and not named:
+        raise UnverifiedError(
+            "pointer_unverifiable", f"the signer of {deployment} is revoked, and nothing else proves it"
+        )
     return pointer

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from typing import TYPE_CHECKING
 
-from shared.core.canonical import canonical_bytes, digest_of
+from shared.core.canonical import canonical_bytes
 from shared.core.names import CURRENT, is_digest, parse_deployment, puller_name, record_name, timestamp
-from shared.core.verify import UnverifiedPointer, etag_of, read_pointer
-from shared.errors import ConflictError, InputError, NotFoundError, RejectedError
+from shared.core.states import LATCHING, Condition
+from shared.core.verify import etag_of
+from shared.errors import ConflictError, InputError, NotFoundError
 from shared.model import DeploymentId, Digest
 from shared.service.objects import read_object
+from shared.service.pause import tell_observed, tell_recovered
+from shared.service.witnesses import proved_floor
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from shared.core.rewind import Witness
     from shared.model import Trust
     from shared.ports import Store
 
@@ -81,8 +84,11 @@ def accept_report(store: Store, trust: Trust, puller: str, report: dict[str, obj
         InputError: `REPORT_INVALID`.
         ConflictError: `REPORT_BUSY`, the same puller kept reporting meanwhile.
     """
-    document = canonical_bytes(_kept(trust, puller, report, timestamp(now)))
+    floor = proved_floor(trust, report.get("floor"))
+    kept = _kept(puller, report, floor, timestamp(now))
+    document = canonical_bytes(kept)
     name = puller_name(puller)
+    _tell(store, trust, puller, kept, floor)
     for _ in range(_ATTEMPTS):
         stored = store.get(name)
         try:
@@ -93,11 +99,26 @@ def accept_report(store: Store, trust: Trust, puller: str, report: dict[str, obj
     raise ConflictError("REPORT_BUSY", "this puller's report kept changing under the write")
 
 
-def _kept(trust: Trust, puller: str, report: dict[str, object], at: str) -> dict[str, object]:
+def _tell(store: Store, trust: Trust, puller: str, kept: dict[str, object], floor: Witness | None) -> None:
+    """Write down, once, that a puller saw the store rewound, or that it follows again in a new epoch."""
+    reasons = kept["reasons"]
+    if floor is None or not isinstance(reasons, list):
+        return
+    if kept["state"] == Condition.PAUSED.value:
+        for reason in sorted(LATCHING.intersection(reasons)):
+            tell_observed(store, puller, trust, reason, floor.pointer, None)
+    elif floor.pointer.epoch == trust.epoch and kept["outcome"] == "installed":
+        tell_recovered(store, puller, trust)
+
+
+def _kept(puller: str, report: dict[str, object], floor: Witness | None, at: str) -> dict[str, object]:
     outcome = report.get("outcome")
     if outcome not in OUTCOMES:
         raise InputError("REPORT_INVALID", f"outcome must be one of {', '.join(OUTCOMES)}")
-    floor = _proven_floor(trust, report.get("floor"))
+    state = _text(report, "state")
+    if state is not None and state not in set(Condition):
+        raise InputError("REPORT_INVALID", f"state must be one of {', '.join(Condition)}")
+    version = report.get("trust_version")
     return {
         "schema": REPORT_SCHEMA,
         "id": puller,
@@ -108,19 +129,17 @@ def _kept(trust: Trust, puller: str, report: dict[str, object], at: str) -> dict
         "installed_at": _text(report, "installed_at"),
         "reasons": _texts(report, "reasons"),
         "displaced": _texts(report, "displaced"),
-        "floor": floor,
+        "state": state,
+        "trust_version": version if isinstance(version, int) and not isinstance(version, bool) else None,
+        "floor": None
+        if floor is None
+        else {
+            "deployment": floor.pointer.deployment,
+            "manifest": floor.pointer.manifest.sha256,
+            "issued_at": floor.pointer.issued_at,
+            "envelope": base64.b64encode(floor.envelope).decode(),
+        },
     }
-
-
-def _proven_floor(trust: Trust, value: object) -> dict[str, object] | None:
-    if not isinstance(value, str):
-        return None
-    try:
-        envelope = base64.b64decode(value, validate=True)
-        pointer = read_pointer(UnverifiedPointer(envelope), trust)
-    except (binascii.Error, ValueError, RejectedError):
-        return None
-    return {"deployment": pointer.deployment, "manifest": pointer.manifest.sha256, "envelope": digest_of(envelope)}
 
 
 def _text(report: dict[str, object], key: str) -> str | None:

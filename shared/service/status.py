@@ -2,47 +2,59 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from shared.core.canonical import parse_object
 from shared.core.decide import changes
 from shared.core.health import Evidence, health_of
 from shared.core.manifest import empty_manifest, withheld_document
-from shared.core.names import CURRENT, SUMMARY, parse_deployment
-from shared.core.summary import Summary, brief, line_of, parse_summary
+from shared.core.names import CURRENT, parse_deployment
+from shared.core.summary import brief, line_of
 from shared.core.verify import UnverifiedPointer, read_pointer
-from shared.errors import InputError, NotFoundError, RejectedError
-from shared.model import DeploymentId
+from shared.errors import InputError, NotFoundError
+from shared.model import Action, DeploymentId
 from shared.service.objects import read_manifest, read_record
+from shared.service.survey import survey
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from datetime import datetime
 
     from shared.model import LiveSkill, Manifest, Pointer, SkillId, Trust
     from shared.ports import Store, Together
 
-MAX_PULLERS = 50
 MAX_PAGE = 200
 _HISTORY_PAGE = 50
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watched:
+    """The settings that health is measured by."""
+
+    webhook_configured: bool
+    poll_seconds: float
+
+
 def health(
-    store: Store, trust: Trust, together: Together, now: datetime, *, webhook_configured: bool, poll_seconds: float
+    store: Store, trust: Trust, together: Together, now: datetime, settings: Watched, *, trouble: str = ""
 ) -> dict[str, object]:
-    """Read pointer, summary and the pullers' reports side by side and describe the health."""
-    reports: list[Mapping[str, object]] = []
+    """Read pointer, summary and the pullers' reports side by side and describe the health.
 
-    def read_reports() -> None:
-        reports.extend(_reports(store))
-
-    current, summary, _ = together([lambda: store.get(CURRENT), lambda: store.get(SUMMARY), read_reports])
+    Args:
+        store: Where.
+        trust: Whose signature counts.
+        together: Runs the reads side by side.
+        now: The time.
+        settings: What is measured by.
+        trouble: What the walk of the trust met, empty when nothing.
+    """
+    found = survey(store, trust, together, now, trouble=trouble)
     evidence = Evidence(
-        pointer=None if current is None else read_pointer(UnverifiedPointer(current.data), trust),
-        summary=Summary() if summary is None else parse_summary(summary.data),
-        pullers=reports,
-        webhook_configured=webhook_configured,
-        poll_seconds=poll_seconds,
+        pointer=found.offered,
+        summary=found.summary,
+        pullers=found.reports,
+        webhook_configured=settings.webhook_configured,
+        poll_seconds=settings.poll_seconds,
+        state=found.state,
     )
     return health_of(evidence, now)
 
@@ -91,13 +103,13 @@ def deployments(store: Store, trust: Trust, together: Together, *, before: str |
     """
     _check_limit(limit, _HISTORY_PAGE)
     live = _live(store, trust)
-    epoch, seq = (live.epoch, live.seq + 1) if before is None else parse_deployment(before)
+    epoch, seq = (live.epoch, live.seq + 1) if before is None else _behind(store, trust, live, before)
     numbers = range(max(1, seq - limit), seq)[::-1]
     names = [DeploymentId(f"{epoch}-{number}") for number in numbers]
     found = together([lambda name=name: _pointer_of(store, trust, live, name) for name in names])  # type: ignore[misc]
     return {
         "deployments": [brief(pointer) for pointer in found if pointer is not None],
-        "next": names[-1] if names and numbers[-1] > 1 else None,
+        "next": names[-1] if names and (numbers[-1] > 1 or epoch > 1) else None,
     }
 
 
@@ -115,6 +127,8 @@ def deployment(store: Store, trust: Trust, name: str) -> dict[str, object]:
     after = read_manifest(store, pointer.manifest.sha256)
     nothing = empty_manifest(channel=after.channel, repo=after.repo, root=after.root, rules=after.rules)
     before = read_manifest(store, pointer.history[-1][1]) if pointer.history else nothing
+    if pointer.action is Action.RECOVER:
+        before = after  # an epoch opens with what was live
     decision = changes(before, after)
     return {
         **line_of(pointer, decision),
@@ -124,6 +138,16 @@ def deployment(store: Store, trust: Trust, name: str) -> dict[str, object]:
         "removed": list(decision.removed),
         "held": {item.id: withheld_document(item) for item in decision.withheld},
     }
+
+
+def _behind(store: Store, trust: Trust, live: Pointer, before: str) -> tuple[int, int]:
+    """Return epoch and sequence that the page ends before: the first deployment of an epoch names the last of the former."""
+    epoch, seq = parse_deployment(before)
+    first = _pointer_of(store, trust, live, DeploymentId(before)) if seq == 1 else None
+    if first is None or first.previous is None:
+        return epoch, seq
+    former, last = parse_deployment(first.previous)
+    return former, last + 1
 
 
 def _live(store: Store, trust: Trust) -> Pointer:
@@ -138,17 +162,6 @@ def _pointer_of(store: Store, trust: Trust, live: Pointer, name: DeploymentId) -
     if name == live.deployment:
         return live
     return read_record(store, trust, name)
-
-
-def _reports(store: Store) -> list[Mapping[str, object]]:
-    found: list[Mapping[str, object]] = []
-    for entry in store.list("pullers/", limit=MAX_PULLERS):
-        stored = store.get(entry.name)
-        try:
-            found += [] if stored is None else [parse_object(stored.data, what=entry.name)]
-        except RejectedError:
-            continue
-    return found
 
 
 def _check_limit(limit: int, most: int) -> None:

@@ -12,7 +12,7 @@ from shared.core.manifest import empty_manifest
 from shared.core.names import parse_timestamp, timestamp
 from shared.core.rules import rule_set_version
 from shared.core.summary import with_poll, with_webhook
-from shared.errors import ConflictError, DeadlineError, NotFoundError, RejectedError, UnavailableError
+from shared.errors import ConflictError, DeadlineError, NotFoundError, PausedError, RejectedError, UnavailableError
 from shared.model import Action, Standing, Status, Trigger
 from shared.service.gather import Head, judge_skills, read_head
 from shared.service.head import HeadReader
@@ -22,6 +22,7 @@ from shared.service.objects import read_manifest
 from shared.service.publish import Intent, publish, refresh
 from shared.service.quota import obey, with_quota
 from shared.service.record import heal, note, record_failure, record_rewrite, secure_record
+from shared.service.recover import ground, recover, told_recovered
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,6 +73,7 @@ def synchronise(context: Context, command: Command, deadline: Deadline) -> Outco
 
     Raises:
         DeadlineError: not finished in time; the next poll finishes.
+        PausedError: an operator must act first.
         UnavailableError: source or store did not answer; the pointer is untouched, or has moved with all that it needs.
         NotFoundError: `NOT_WITHHELD`, a skill to be released is not withheld.
     """
@@ -84,6 +86,8 @@ def synchronise(context: Context, command: Command, deadline: Deadline) -> Outco
             log.info("Another deployment came first; gathering again", code=conflict.code)
         except DeadlineError:
             raise
+        except PausedError:
+            raise  # it is written down where it was found
         except (UnavailableError, RejectedError) as error:
             if error.code == _NOT_WITHHELD:
                 raise  # the caller's mistake, and no failure of the sync
@@ -113,8 +117,8 @@ class _Run:
     def once(self) -> Outcome:
         """Try once, from the pointer on."""
         context = self._context
-        live = read_live(context)
-        if heal(context, live):
+        live = read_live(context, thorough=self._command.trigger is Trigger.POLLING)
+        if recover(context, live, self._command.trigger, self._deadline) or heal(context, live):
             live = read_live(context)
         obey(context, live.summary)
         commit = self._heads.settled_head(live.pointer, self._deadline)
@@ -152,6 +156,8 @@ class _Run:
             history_rewritten=self._is_rewritten(live.pointer, head.commit),
         )
         pointer = publish(self._context, live, decision, archives, intent, self._deadline)
+        if live.formers:
+            told_recovered(self._context)
         if self._command.trigger is Trigger.POLLING:
             log.info("Deployed via polling fallback", deployment=pointer.deployment)
         return outcome_of(pointer, decision)
@@ -188,6 +194,9 @@ class _Run:
     def _manifest(self, live: Live) -> Manifest:
         if live.pointer is not None:
             return read_manifest(self._context.store, live.pointer.manifest.sha256)
+        former = ground(self._context, live) if live.formers else None
+        if former is not None:
+            return former
         trust, root = self._context.trust, self._context.root
         return empty_manifest(channel=trust.channel, repo=trust.repo, root=root, rules=self._rules)
 

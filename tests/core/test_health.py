@@ -9,6 +9,7 @@ import pytest
 from shared.core.decide import Decision
 from shared.core.health import Evidence, health_of, kpis, unreadable
 from shared.core.names import timestamp
+from shared.core.states import Condition, State
 from shared.core.summary import (
     Summary,
     count,
@@ -43,7 +44,12 @@ def a_report(**changes: object) -> Mapping[str, object]:
 
 def health(minutes: float = 1, *reports: Mapping[str, object], **changes: object) -> dict:
     evidence = Evidence(
-        pointer=POINTER, summary=a_summary(), pullers=reports, webhook_configured=True, poll_seconds=300.0
+        pointer=POINTER,
+        summary=a_summary(),
+        pullers=reports,
+        webhook_configured=True,
+        poll_seconds=300.0,
+        state=State(condition=Condition.READY),
     )
     return health_of(replace(evidence, **changes), NOW + timedelta(minutes=minutes))
 
@@ -59,7 +65,8 @@ def test_health_has_the_shape_that_monitors_read() -> None:
     )
     assert webhook == {"status": "enabled", "configured": True, "last_received": at(0), "last_lost": None}
     assert audit == {"status": "disabled", "pending": 0}
-    assert pullers == [{"id": "p", "status": "current", "last_report": at(0), "deployment": "1-3", "reasons": []}]
+    told = {"id": "p", "status": "current", "last_report": at(0), "deployment": "1-3", "reasons": []}
+    assert pullers == [{**told, "state": None, "trust_version": None}]
     assert found["skills"] == {"count": 3, "withheld": 1, "last_updated": ["a"]}
     assert found["last_deployment"] == {
         "id": "1-3",

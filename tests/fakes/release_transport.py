@@ -10,7 +10,7 @@ import httpx
 
 from shared.errors import InputError, NotFoundError
 from shared.service import serving
-from tests.fakes.world import TRUST
+from shared.service.trust import stored_trust
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,12 +22,16 @@ KEY = "k" * 40
 
 @dataclass
 class ReleaseFunction:
-    """Serves a world. `fault` may answer in its place, or raise; `served` and `reports` tell what was asked and said."""
+    """Serves a world. `fault` may answer in its place, or raise; `served` and `reports` tell what was asked and said.
+
+    `announces`: the newest version of the trust is named with the pointer.
+    """
 
     world: World
     fault: Callable[[httpx.Request], httpx.Response | None] = lambda _: None
     served: list[str] = field(default_factory=list)
     reports: list[dict[str, object]] = field(default_factory=list)
+    announces: bool = True
 
     def client(self) -> httpx.Client:
         """An HTTP client that reaches nothing but this."""
@@ -49,13 +53,18 @@ class ReleaseFunction:
         try:
             if path == "/v1/report":
                 document = json.loads(request.content)
-                serving.accept_report(store, TRUST, "edge", document, self.world.clock.now())
+                serving.accept_report(store, self.world.trust, "edge", document, self.world.clock.now())
                 self.reports.append(document)
                 return httpx.Response(204)
             if path == "/v1/current":
                 envelope, etag = serving.current(store)
                 known = request.headers.get("If-None-Match") == etag
-                return answer(304 if known else 200, b"" if known else envelope, {"ETag": etag})
+                headers = {"ETag": etag}
+                if self.announces:
+                    headers["X-Trust-Version"] = str(self.world.trust.version)
+                return answer(304 if known else 200, b"" if known else envelope, headers)
+            if path.startswith("/v1/trust/"):
+                return answer(200, stored_trust(store, int(path.rsplit("/", 1)[-1])))
             serve = serving.served_object if path.startswith("/v1/objects/") else serving.served_record
             return answer(200, serve(store, path.rsplit("/", 1)[-1]))
         except NotFoundError as error:

@@ -7,19 +7,24 @@ from typing import TYPE_CHECKING, TypeVar
 
 from shared.adapters.signer import Ed25519Signer
 from shared.core.archive import unpack
-from shared.core.names import CURRENT, SUMMARY
+from shared.core.names import CURRENT, SUMMARY, trust_name
 from shared.core.rules import Terms, ValidationPolicy
 from shared.core.summary import Summary, parse_summary
+from shared.core.trust import sign_trust
 from shared.core.verify import UnverifiedPointer, read_pointer
+from shared.errors import ConfigError
 from shared.model import CommitSha, DeploymentId, Manifest, Pointer, Push, SkillId, Trigger, Trust
 from shared.service.context import Context, Deadline
 from shared.service.objects import read_manifest, read_object
 from shared.service.rollback import roll_back
+from shared.service.survey import Survey, survey
 from shared.service.sync import Command, Outcome, synchronise
+from shared.service.trust import walk
 from tests.fakes.clock import FakeClock
 from tests.fakes.in_process_judge import InProcessJudge
 from tests.fakes.memory_source import Files, MemoryRepository, MemorySource
 from tests.fakes.memory_store import MemoryStore
+from tests.fakes.trusted import OPERATOR, anchor, first_version, following
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -31,7 +36,8 @@ T = TypeVar("T")
 SIGNER = Ed25519Signer(base64.b64encode(bytes(range(32))).decode())
 REPO = "octo/skills"
 MAIN = "refs/heads/main"
-TRUST = Trust(version=1, channel="prod", repo=REPO, ref=MAIN, epoch=1, signer_keys={SIGNER.key_id: SIGNER.public_key})
+TRUST = first_version(SIGNER, repo=REPO, ref=MAIN)
+ANCHOR = anchor(TRUST)
 
 
 def in_order(calls: Sequence[Callable[[], T]]) -> list[T]:
@@ -70,17 +76,22 @@ class World:
         self.judge: Judge = InProcessJudge()
         self.quota: Quota | None = None
         self.hooks: Hooks | None = None
+        self.trust: Trust = TRUST
+        self.trouble = ""
+        self.signer = SIGNER
 
     @property
     def context(self) -> Context:
+        if self.signer.key_id not in self.trust.signer_keys:
+            raise ConfigError("SIGNING_KEY_UNTRUSTED", "as the wiring has it")
         return Context(
             store=self.store,
             source=self.source,
-            signer=SIGNER,
+            signer=self.signer,
             clock=self.clock,
             together=self.together,
             judge=self.judge,
-            trust=TRUST,
+            trust=self.trust,
             terms=self.terms,
             root=self.root,
             poll_seconds=300.0,
@@ -98,10 +109,39 @@ class World:
         return self._sync(Command(trigger=Trigger.WEBHOOK, push=push, hook=hook), seconds)
 
     def poll(self, *, seconds: float = 300.0) -> Outcome:
+        self.look_at_trust()
         return self._sync(Command(trigger=Trigger.POLLING), seconds)
 
     def release(self, *ids: str) -> Outcome:
         return self._sync(Command(trigger=Trigger.MANUAL, release=tuple(SkillId(key) for key in ids)), 25.0)
+
+    def look_at_trust(self) -> None:
+        """Walk to the newest version, as the wiring does at each poll."""
+        self.trust, self.trouble = walk(self.store, self.trust)
+
+    def operate(self, *operators: Ed25519Signer, **changes: object) -> bytes:
+        """Sign the next version of the trust and upload it, as the operator's tool does; returns what was uploaded."""
+        newest = self._newest_trust()
+        envelope = sign_trust(following(newest, **changes), *(operators or (OPERATOR,)))
+        self.store.put(trust_name(newest.version + 1), envelope, if_generation=0)
+        return envelope
+
+    def bump(self, **changes: object) -> None:
+        """Open a new epoch."""
+        newest = self._newest_trust()
+        self.operate(epoch=newest.epoch + 1, **changes)
+
+    def _newest_trust(self) -> Trust:
+        newest, version = self.trust, 0
+        while newest.version != version:
+            version = newest.version
+            newest, _ = walk(self.store, newest)
+        return newest
+
+    def survey(self) -> Survey:
+        """What the functions find now."""
+        self.look_at_trust()
+        return survey(self.store, self.trust, self.together, self.clock.now(), trouble=self.trouble)
 
     def roll_back(self, to: str) -> Outcome:
         return roll_back(self.context, DeploymentId(to), Deadline(self.clock, 25.0))
@@ -114,7 +154,7 @@ class World:
     def pointer(self) -> Pointer:
         stored = self.store.get(CURRENT)
         assert stored is not None, "nothing was deployed"
-        return read_pointer(UnverifiedPointer(stored.data), TRUST)
+        return read_pointer(UnverifiedPointer(stored.data), self.trust)
 
     @property
     def manifest(self) -> Manifest:

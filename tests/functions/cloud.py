@@ -11,6 +11,7 @@ import functions_framework
 
 from shared.adapters.sqlite_store import SqliteStore
 from shared.core.auth import key_digest
+from tests.fakes.world import ANCHOR
 from tests.repos import Repo
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class Cloud:
             "GITHUB_WEBHOOK_SECRET": SECRET,
             "MANUAL_SYNC_API_KEY": API_KEY,
             "SIGNING_KEY": SEED,
+            "TRUST_ANCHOR": ANCHOR,
             "PULLER_KEY_HASHES": f"edge:{key_digest(PULLER_KEY)}",
         }.items():
             self.set(name, value)

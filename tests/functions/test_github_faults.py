@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from tests.fakes.trusted import anchor
+from tests.fakes.world import TRUST
 from tests.functions.forge import NEW, OLD, REPO, TOKEN, Forge, delivering
 from tests.git_server import Fault, Reply
 from tests.github.server import GitHubStandIn
@@ -224,6 +227,7 @@ def emptied(forge: Forge) -> None:
 
 def other_branch(forge: Forge) -> None:
     forge.cloud.set("GITHUB_BRANCH", "mian")
+    forge.cloud.set("TRUST_ANCHOR", anchor(replace(TRUST, ref="refs/heads/mian")))
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
+from shared.adapters.signer import Ed25519Signer
+from tests.fakes.trusted import anchor, first_version
+from tests.fakes.world import TRUST
 from tests.functions.cloud import API_KEY, skill_text
 
 if TYPE_CHECKING:
@@ -99,6 +103,7 @@ def test_a_repository_that_is_gone_is_502_with_its_own_code(cloud: Cloud) -> Non
 
 def test_a_branch_that_does_not_exist_is_named(cloud: Cloud) -> None:
     cloud.set("GITHUB_BRANCH", "missing")
+    cloud.set("TRUST_ANCHOR", anchor(replace(TRUST, ref="refs/heads/missing")))
     answer = cloud.operator("sync", "POST", "/api/sync")
     assert (answer.status_code, answer.json["code"]) == (502, "BRANCH_NOT_FOUND")  # type: ignore[index]
 
@@ -107,6 +112,11 @@ def test_a_pointer_that_another_key_signed_is_409_and_stays(cloud: Cloud) -> Non
     cloud.operator("sync", "POST", "/api/sync")
     before = cloud.store.get("current.json")
     cloud.set("SIGNING_KEY", "B" * 43 + "=")
+    answer = cloud.operator("sync", "POST", "/api/sync")
+    assert (answer.status_code, answer.json["code"]) == (503, "SIGNING_KEY_UNTRUSTED")  # type: ignore[index]
+    stranger = Ed25519Signer("B" * 42 + "A=")
+    cloud.set("SIGNING_KEY", "B" * 42 + "A=")
+    cloud.set("TRUST_ANCHOR", anchor(first_version(stranger, repo="octo/skills", ref="refs/heads/main")))
     answer = cloud.operator("sync", "POST", "/api/sync")
     assert (answer.status_code, answer.json["code"]) == (409, "pointer_unverifiable")  # type: ignore[index]
     assert cloud.store.get("current.json") == before

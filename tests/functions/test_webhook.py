@@ -7,10 +7,13 @@ import hmac
 import io
 import json
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.fakes.trusted import anchor
+from tests.fakes.world import TRUST
 from tests.functions.cloud import SECRET, skill_text
 
 if TYPE_CHECKING:
@@ -163,6 +166,7 @@ def test_what_asks_for_nothing_is_answered_200_with_a_message_and_touches_nothin
 
 def test_without_a_configured_branch_the_default_branch_is_followed(cloud: Cloud) -> None:
     cloud.set("GITHUB_BRANCH", None)
+    cloud.set("TRUST_ANCHOR", anchor(replace(TRUST, ref="HEAD")))
     other = cloud.push(repository={"full_name": "octo/skills", "default_branch": "trunk"})
     assert set(cloud.webhook(other).json or {}) == {"message"}
     assert (cloud.webhook(cloud.push()).json or {})["status"] == "deployed"

@@ -12,6 +12,7 @@ from shared.puller.client import ReleaseClient
 from shared.puller.files import Calls
 from shared.puller.follow import Follower, Result
 from shared.puller.install import Installer, open_volume
+from shared.puller.trust import VolumeTrust
 from tests.fakes.release_transport import ReleaseFunction
 from tests.fakes.world import TRUST, World, skill
 
@@ -33,7 +34,9 @@ class Quick(Calls):
 class Edge:
     """The volume side. `calls` changes the disk, so that a test can count or break what it does."""
 
-    def __init__(self, folder: Path, world: World | None = None, *, layouts: tuple[str, ...] = BOTH) -> None:
+    def __init__(
+        self, folder: Path, world: World | None = None, *, layouts: tuple[str, ...] = BOTH, anchor: Trust = TRUST
+    ) -> None:
         self.folder = folder
         self.skills = folder / "skills"
         self.backups = folder / "backups" / "skills"
@@ -41,7 +44,7 @@ class Edge:
         self.function = ReleaseFunction(self.world)
         self.layouts = layouts
         self.calls: Calls = Quick()
-        self.trust: Trust = TRUST
+        self.anchor = anchor
         self.restart()
 
     def restart(self) -> None:
@@ -49,6 +52,7 @@ class Edge:
         self.volume = open_volume(self.skills, self.backups, self.calls)
         self.client = ReleaseClient(self.function.client(), self.world.clock)
         installer = Installer(self.volume, self.client, self.world.clock, self.layouts)
+        self.trust = VolumeTrust(self.volume.own, self.anchor, self.world.clock)
         self.follower = Follower(self.volume, self.client, installer, self.trust, self.world.clock)
 
     def look(self) -> Result:

@@ -225,7 +225,6 @@ def _raise(error: Exception) -> httpx.Response:
         lambda _: refusal(500, "INTERNAL"),
         lambda _: refusal(401, "PULLER_KEY_INVALID"),
         lambda _: answer(302, b"", {"Location": "http://elsewhere.test/"}),
-        lambda _: answer(200, b"x" * 17_000),
         lambda _: answer(404, b"<html>"),
     ],
 )

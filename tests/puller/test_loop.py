@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from shared.config import Settings, load_settings
-from shared.core.trust import trust_text
 from shared.errors import ConfigError, ConflictError
 from shared.puller.build import check, open_follower
 from shared.puller.follow import Follower, Result
@@ -17,7 +16,7 @@ from shared.puller.install import Installer
 from shared.puller.loop import Loop, look
 from tests.fakes.clock import FakeClock
 from tests.fakes.release_transport import KEY
-from tests.fakes.world import TRUST, skill
+from tests.fakes.world import ANCHOR, skill
 from tests.puller.edge import Edge
 
 if TYPE_CHECKING:
@@ -50,7 +49,7 @@ def loop(edge: Edge, read: Callable[[], Settings], *acts: Callable[[], object]) 
     """Run the loop with the settings that `read` gives first, and one act at each pause."""
     stop = threading.Event()
     clock = Ticking(stop, *acts)
-    Loop(read, clock, stop, edge.function.transport()).run(read())
+    Loop(read, clock, stop, transport=edge.function.transport()).run(read())
     return clock
 
 
@@ -61,7 +60,7 @@ def environment(edge: Edge) -> dict[str, str]:
         "BACKUP_DIR": str(edge.backups),
         "PULLER_ID": "edge",
         "PULLER_KEY": KEY,
-        "TRUST_ANCHOR": trust_text(TRUST),
+        "TRUST_ANCHOR": ANCHOR,
     }
 
 
@@ -164,7 +163,7 @@ def test_asked_to_end_it_ends_between_two_steps_and_the_next_start_completes(tmp
     assert edge.snapshot() == clean.snapshot()
 
 
-GOOD = {"RELEASE_URL": "https://release.test", "PULLER_ID": "p", "PULLER_KEY": KEY, "TRUST_ANCHOR": trust_text(TRUST)}
+GOOD = {"RELEASE_URL": "https://release.test", "PULLER_ID": "p", "PULLER_KEY": KEY, "TRUST_ANCHOR": ANCHOR}
 
 
 @pytest.mark.parametrize(

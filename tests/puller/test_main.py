@@ -11,15 +11,16 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from shared.core.trust import trust_text
 from shared.service import serving
-from tests.fakes.world import TRUST, World, skill
+from tests.fakes.trusted import anchor
+from tests.fakes.world import ANCHOR, TRUST, World, skill
 from tests.git_server import GitServer, Received, Reply
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ class Served:
             envelope, etag = serving.current(self.world.store)
             known = received.headers.get("if-none-match") == etag
             return Reply(304 if known else 200, {"ETag": etag}, b"" if known else envelope)
+        if received.path.startswith("v1/trust/"):
+            return Reply(404, {}, b'{"code": "TRUST_UNKNOWN"}')
         return Reply(200, {}, serving.served_object(self.world.store, received.path.rsplit("/", 1)[-1]))
 
     def environment(self, **changes: str) -> dict[str, str]:
@@ -57,7 +60,7 @@ class Served:
             "RELEASE_URL": self.server.url("").rstrip("/"),
             "PULLER_ID": "edge",
             "PULLER_KEY": KEY,
-            "TRUST_ANCHOR": trust_text(TRUST),
+            "TRUST_ANCHOR": ANCHOR,
             "SKILLS_DIR": str(self.folder / "data" / "skills"),
             "BACKUP_DIR": str(self.folder / "data" / "backups" / "skills"),
             "PULL_INTERVAL_SECONDS": "0.05",
@@ -90,7 +93,7 @@ def test_once_installs_and_ends_with_0(served: Served) -> None:
 
 
 def test_what_is_refused_ends_with_1(served: Served) -> None:
-    assert served.once(TRUST_ANCHOR=trust_text(TRUST).replace("octo/skills", "octo/other")).returncode == 1
+    assert served.once(TRUST_ANCHOR=anchor(replace(TRUST, repo="octo/other"))).returncode == 1
     assert not (served.folder / "data" / "skills" / "a").exists()
 
 
@@ -109,8 +112,8 @@ def test_a_key_that_is_not_accepted_ends_with_69_and_is_never_logged(served: Ser
     ("changes", "word"),
     [
         ({"RELEASE_URL": "", "PULLER_KEY": ""}, "RELEASE_URL, PULLER_KEY"),
-        ({"TRUST_ANCHOR": "{}"}, "TRUST_INVALID"),
-        ({"TRUST_ANCHOR": "not json"}, "TRUST_INVALID"),
+        ({"TRUST_ANCHOR": "{}"}, "TRUST_ANCHOR_INVALID"),
+        ({"TRUST_ANCHOR": "not json"}, "TRUST_ANCHOR_INVALID"),
         ({"SKILLS_LAYOUT": "round"}, "SKILLS_LAYOUT"),
         ({"PULL_INTERVAL_SECONDS": "-1"}, "PULL_INTERVAL_SECONDS"),
     ],

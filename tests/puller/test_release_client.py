@@ -95,7 +95,7 @@ def test_a_body_without_end_is_dropped_soon_after_its_bound(clock: FakeClock) ->
     assert body.read <= len(DATA) + 1000
     body = Pieces(endless())
     release, _ = client(clock, lambda _: streamed(body))
-    assert code_of(lambda: release.current(None)) == "BODY_TOO_LARGE"
+    assert code_of(lambda: release.current(None)) == "pointer_unverifiable"
     assert body.read <= 18_000
 
 

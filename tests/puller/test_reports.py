@@ -50,6 +50,7 @@ def test_a_report_says_all_of_the_contract(edge: Edge) -> None:
     (report,) = edge.function.reports
     assert set(report) == {
         *("outcome", "deployment", "manifest", "installed_at", "at", "reasons", "displaced", "floor"),
+        *("state", "trust_version"),
     }
     assert (report["outcome"], report["deployment"], report["displaced"]) == ("installed", "1-2", ["b.md"])
     assert report["manifest"] == edge.world.pointer.manifest.sha256

@@ -288,6 +288,8 @@ def test_a_release_of_what_is_not_withheld_is_the_callers_fault_and_not_noted() 
 def test_a_pointer_that_nobody_signed_is_noted_and_nothing_of_a_deployment_is_written() -> None:
     world = three_deployments()
     overwrite(world.store, CURRENT, b"rubbish")
+    for name in (SUMMARY, *(entry.name for entry in world.store.list("deployments/"))):
+        forget(world.store, name)  # else the newest record would tell what was live
     objects, records = world.store.list("objects/"), world.records()
     world.push(skill("a", "Four."))
     with pytest.raises(UnverifiedError, match="pointer_unverifiable"):

@@ -1,0 +1,104 @@
+"""The calls that sync or validate, each within the seconds that its caller can wait. Reading alone is `reading`'s business."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from shared import log, wiring
+from shared.errors import PausedError, UnverifiedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from shared.config import Settings
+    from shared.core.upload import Tree
+    from shared.core.validation_report import Report
+    from shared.model import DeploymentId, Push, SkillId, Trigger
+    from shared.service.context import Context, Deadline
+    from shared.service.sync import Outcome
+
+WEBHOOK_SECONDS = 8.0
+"""GitHub waits 10 s for an answer."""
+OPERATOR_SECONDS = 25.0
+
+_SHA_CHARS = 40
+
+
+def synchronise(
+    found: Settings,
+    seconds: float,
+    trigger: Trigger,
+    *,
+    push: Push | None = None,
+    hook: int | None = None,
+    release: tuple[SkillId, ...] = (),
+) -> Outcome:
+    """Run a sync under these settings, within so many seconds; errors are those of the use case."""
+    from shared.service.sync import Command, synchronise
+
+    command = Command(trigger=trigger, push=push, hook=hook, release=release)
+    return _under_trust(found, seconds, lambda built, deadline: synchronise(built, command, deadline), trigger)
+
+
+def roll_back(found: Settings, seconds: float, to: DeploymentId) -> Outcome:
+    """Run a rollback under these settings, within so many seconds; errors are those of the use case."""
+    from shared.model import Trigger
+    from shared.service.rollback import roll_back
+
+    return _under_trust(found, seconds, lambda built, deadline: roll_back(built, to, deadline), Trigger.ROLLBACK)
+
+
+def _under_trust(
+    found: Settings, seconds: float, call: Callable[[Context, Deadline], Outcome], trigger: Trigger
+) -> Outcome:
+    # Every poll looks for a newer trust; another call does so when it finds what the known one does not explain.
+    from shared.model import Trigger
+
+    built, deadline = wiring.context(found, seconds, fresh_trust=trigger is Trigger.POLLING)
+    try:
+        return call(built, deadline)
+    except (UnverifiedError, PausedError) as error:
+        if built.trust_is_fresh:
+            raise
+        log.info("Looking for a newer trust", code=error.code)
+    built, _ = wiring.context(found, seconds, fresh_trust=True)
+    return call(built, deadline)
+
+
+def validate_ref(found: Settings, seconds: float, ref: str) -> Report:
+    """Validate a branch or a commit of the configured repository; errors are those of the source."""
+    from shared.model import CommitSha
+    from shared.service.context import Deadline
+    from shared.service.validate import validate_commit
+
+    deadline = Deadline(wiring.clock(), seconds)
+    judge = wiring.judge()
+    judge.prepare()
+    is_commit = len(ref) == _SHA_CHARS and not set(ref) - set("0123456789abcdef")
+    branch = found.github_branch if is_commit else ref
+    upstream = wiring.upstream(replace(found, github_branch=branch), deadline.remaining)
+    commit = CommitSha(ref) if is_commit else None
+    return validate_commit(
+        upstream.source,
+        commit,
+        lambda case: judge([case], deadline.remaining())[0],
+        wiring.terms(found),
+        found.skills_root,
+    )
+
+
+def validate_tree(found: Settings, seconds: float, tree: Tree, root: str) -> Report:
+    """Validate an uploaded tree; UnavailableError when it cannot be judged in so many seconds."""
+    from shared.service.context import Deadline
+    from shared.service.validate import validate
+
+    deadline = Deadline(wiring.clock(), seconds)
+    judge = wiring.judge()
+    return validate(
+        tree.listing,
+        lambda _entries: tree.contents,
+        lambda case: judge([case], deadline.remaining())[0],
+        wiring.terms(found),
+        root,
+    )

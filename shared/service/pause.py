@@ -1,0 +1,120 @@
+"""Pausing: what was found is written down once, with both sides of the evidence, and nothing is deployed any more."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from shared import log
+from shared.core.canonical import canonical_bytes
+from shared.core.events import event
+from shared.core.names import pause_name, timestamp
+from shared.core.states import LATCHING, in_force, next_action, state_of, with_latch
+from shared.errors import PausedError, SkillSyncError
+from shared.service.objects import create_once
+from shared.service.record import change_summary
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from shared.core.summary import Summary
+    from shared.model import Pointer, Trust
+    from shared.ports import Store
+    from shared.service.context import Context
+    from shared.service.survey import Survey
+
+SCHEMA = "skill-sync/pause/1"
+PARTY = "functions"
+
+
+def paused(found: Survey, trust: Trust) -> PausedError:
+    """Say why nothing is deployed, and what to do."""
+    remembered = max((witness.pointer.epoch for witness in found.witnesses), default=0)
+    action = next_action(found.state, found.latches, trust, remembered_epoch=remembered)
+    detail = found.verdict.detail or "the evidence stands in pauses/"
+    return PausedError(
+        f"paused, {', '.join(found.state.reasons)}: {detail}", reasons=found.state.reasons, next_action=action
+    )
+
+
+def refuse_while_latched(summary: Summary, trust: Trust) -> None:
+    """Stop at once where the summary holds a latch that is in force.
+
+    Raises:
+        PausedError: with the reasons.
+    """
+    latches = in_force(summary.latches, trust)
+    if latches:
+        state = state_of((), latches, trust)
+        action = next_action(state, latches, trust, remembered_epoch=0)
+        raise PausedError(
+            f"paused since {state.since}: {', '.join(state.reasons)}", reasons=state.reasons, next_action=action
+        )
+
+
+def record_pause(context: Context, found: Survey) -> None:
+    """Write a newly raised latch, its evidence and its event; never fails, the next poll finds the same again."""
+    reason = found.verdict.reason
+    if reason not in LATCHING:
+        return
+    now = context.clock.now()
+    try:
+        if context.store.get(pause_name(context.trust.epoch, reason)) is None:
+            _tell(context.store, found, context.trust)
+            create_once(context.store, *_evidence(found, context.trust, now))
+        change_summary(
+            context,
+            lambda summary: replace(
+                summary, latches=with_latch(summary.latches, reason, context.trust, timestamp(now))
+            ),
+        )
+    except SkillSyncError as error:
+        log.warning("The pause was not written down", code=error.code, reason=reason)
+    log.error("Paused: nothing is deployed until an operator has acted", reason=reason, detail=found.verdict.detail)
+
+
+def _evidence(found: Survey, trust: Trust, now: datetime) -> tuple[str, bytes]:
+    against = found.verdict.against
+    document = {
+        "schema": SCHEMA,
+        "party": PARTY,
+        "reason": found.verdict.reason,
+        "epoch": trust.epoch,
+        "trust_version": trust.version,
+        "at": timestamp(now),
+        "store": None if found.current is None else base64.b64encode(found.current.data).decode(),
+        "remembered": None if against is None else base64.b64encode(against.envelope).decode(),
+        "remembered_by": None if against is None else against.party,
+    }
+    return pause_name(trust.epoch, found.verdict.reason), canonical_bytes(document)
+
+
+def _tell(store: Store, found: Survey, trust: Trust) -> None:
+    against = found.verdict.against
+    if against is None:
+        return
+    tell_observed(store, PARTY, trust, found.verdict.reason, against.pointer, found.offered)
+
+
+def tell_observed(
+    store: Store, party: str, trust: Trust, reason: str, remembered: Pointer, offered: Pointer | None
+) -> None:
+    """Write the event `dr.observed` of a party, once for each epoch and reason."""
+    details: dict[str, object] = {
+        "party": party,
+        "reason": reason,
+        "epoch": trust.epoch,
+        "remembered": remembered.deployment,
+        "remembered_manifest": remembered.manifest.sha256,
+        "store": None if offered is None else offered.deployment,
+    }
+    key = f"dr-observed-{party}-{trust.epoch}-{reason}"
+    create_once(store, *event(remembered.deployed_at, key, "dr.observed", details))
+
+
+def tell_recovered(store: Store, party: str, trust: Trust) -> None:
+    """Write the event `dr.recovered_boot` of a party, once for each epoch."""
+    if trust.epoch > 1:
+        details: dict[str, object] = {"party": party, "epoch": trust.epoch, "trust_version": trust.version}
+        create_once(store, *event(trust.issued_at, f"dr-recovered-{party}-{trust.epoch}", "dr.recovered_boot", details))

@@ -1,0 +1,93 @@
+"""After an operator has opened a new epoch: its first deployment goes on from the newest manifest that can be proved."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from shared import log
+from shared.core.decide import Decision
+from shared.core.names import object_name
+from shared.errors import ConflictError, InputError, NotFoundError, UnavailableError
+from shared.model import Action
+from shared.service.objects import read_manifest
+from shared.service.pause import PARTY, tell_recovered
+from shared.service.publish import Intent, publish
+
+if TYPE_CHECKING:
+    from shared.core.rewind import Witness
+    from shared.model import Digest, Manifest, Trigger
+    from shared.service.context import Context, Deadline
+    from shared.service.live import Live
+
+
+def recover(context: Context, live: Live, trigger: Trigger, deadline: Deadline) -> bool:
+    """Publish sequence 1 of the new epoch from the newest manifest whose archives are all there; the source is not asked.
+
+    Args:
+        context: The ports.
+        live: Without a pointer of this epoch.
+        trigger: What set the call going.
+        deadline: The pointer does not move after it.
+
+    Returns:
+        Whether it was published; the store must then be read again. If not, nothing complete is left to go on from: the
+        sync then fetches what is missing (see `ground`).
+
+    Raises:
+        ConflictError: another instance came first.
+    """
+    if live.pointer is not None or not live.formers:
+        return False
+    present = _archives(context)
+    for witness in live.formers:
+        manifest = _readable(context, witness)
+        if manifest is None or any(skill.archive not in present for skill in manifest.skills.values()):
+            continue
+        intent = Intent(
+            action=Action.RECOVER, trigger=trigger, commit=witness.pointer.commit, tell=lambda summary: summary
+        )
+        before = replace(live, pointer=witness.pointer, envelope=witness.envelope)
+        publish(context, before, Decision(manifest=manifest), (), intent, deadline)
+        told_recovered(context)
+        return True
+    log.warning("No manifest of the former epoch is complete; what is missing is fetched again")
+    return False
+
+
+def told_recovered(context: Context) -> None:
+    """Write down that the functions are back; never fails."""
+    try:
+        tell_recovered(context.store, PARTY, context.trust)
+    except (UnavailableError, ConflictError) as error:
+        log.warning("The recovery was not written down", code=error.code)
+
+
+def ground(context: Context, live: Live) -> Manifest | None:
+    """Return what a sync can build on where nothing complete is left: the newest readable manifest, without lost archives."""
+    manifest = next((found for witness in live.formers if (found := _readable(context, witness)) is not None), None)
+    if manifest is None:
+        return None
+    present = _archives(context)
+    return replace(manifest, skills={key: skill for key, skill in manifest.skills.items() if skill.archive in present})
+
+
+def _archives(context: Context) -> set[Digest]:
+    found: set[Digest] = set()
+    after = ""
+    prefix = object_name("")  # type: ignore[arg-type] # the folder of all of them
+    while page := context.store.list(prefix, after=after):
+        found.update(entry.name.removeprefix(prefix) for entry in page)  # type: ignore[misc]
+        after = page[-1].name
+    return found
+
+
+def _readable(context: Context, witness: Witness) -> Manifest | None:
+    try:
+        return read_manifest(context.store, witness.pointer.manifest.sha256)
+    except (NotFoundError, InputError):
+        return None
+    except UnavailableError as error:
+        if error.code != "OBJECT_CORRUPT":
+            raise
+        return None

@@ -1,0 +1,93 @@
+"""The puller's own word over HTTP: the same three answers as the functions give, on this machine only."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from shared.puller.status import StatusServer
+from tests.fakes.world import skill
+from tests.puller.edge import Edge
+from tests.puller.test_attacks import a_mismatch_that_goes_away_by_itself, an_epoch_that_is_published
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def edge(tmp_path: Path) -> Edge:
+    built = Edge(tmp_path)
+    for text in ("One.", "Two.", "Three."):
+        built.world.deploy(skill("a", text))
+        built.look()
+    return built
+
+
+@pytest.fixture
+def server() -> Iterator[StatusServer]:
+    built = StatusServer(0)
+    yield built
+    built.close()
+
+
+def ask(server: StatusServer, path: str) -> httpx.Response:
+    return httpx.get(f"http://127.0.0.1:{server.port}{path}", timeout=5.0)
+
+
+def test_it_tells_what_is_served_and_that_all_is_well(edge: Edge, server: StatusServer) -> None:
+    server.show(edge.follower)
+    assert ask(server, "/api/operational-state").json() == {
+        "state": "READY",
+        "since": None,
+        "reasons": [],
+        "serving": "1-3",
+        "deploys_allowed": True,
+    }
+    told = ask(server, "/api/dr-state").json()
+    assert (told["match_status"], told["next_action"], told["remembered"]["seq"]) == ("match", "none", 3)
+    assert (told["store"]["deployment"], told["trust"]["version"]) == ("1-3", 1)
+    boot = ask(server, "/api/boot-status").json()
+    assert (boot["ready"], boot["first_failed"], len(boot["gates"])) == (True, None, 9)
+
+
+def test_while_paused_it_tells_why_since_when_and_what_to_do_and_serves_on(edge: Edge, server: StatusServer) -> None:
+    server.show(edge.follower)
+    a_mismatch_that_goes_away_by_itself(edge)
+    told = ask(server, "/api/operational-state").json()
+    assert (told["state"], told["reasons"], told["serving"], told["deploys_allowed"]) == (
+        "PAUSED",
+        ["mismatch_detected"],
+        "1-3",
+        False,
+    )
+    assert told["since"] == "2026-11-21T12:00:00.000Z"
+    told = ask(server, "/api/dr-state").json()
+    assert told["match_status"] == "mismatch_detected"
+    assert "epoch bump" in told["next_action"]
+    assert told["pauses"] == [{"reason": "mismatch_detected", "epoch": 1, "since": "2026-11-21T12:00:00.000Z"}]
+    assert ask(server, "/api/boot-status").json()["first_failed"] == 6
+    an_epoch_that_is_published(edge)
+    assert ask(server, "/api/operational-state").json()["state"] == "READY"
+    assert ask(server, "/api/dr-state").json()["pauses"] == []
+
+
+def test_before_the_first_look_nothing_is_known(tmp_path: Path, server: StatusServer) -> None:
+    assert ask(server, "/api/boot-status").status_code == 503
+    server.show(Edge(tmp_path).follower)
+    told = ask(server, "/api/dr-state").json()
+    assert (told["match_status"], told["store"], told["remembered"]) == ("unknown", None, None)
+
+
+def test_nothing_else_is_answered(edge: Edge, server: StatusServer) -> None:
+    server.show(edge.follower)
+    assert ask(server, "/").status_code == 404
+    assert ask(server, "/api/dr-state?x=1").status_code == 200
+    assert httpx.post(f"http://127.0.0.1:{server.port}/api/dr-state", timeout=5.0).status_code == 501
+
+
+def test_a_port_that_is_taken_is_said(server: StatusServer) -> None:
+    with pytest.raises(OSError, match="in use"):
+        StatusServer(server.port)
