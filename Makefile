@@ -11,7 +11,7 @@ PORT   ?= 8080
 DATA   ?= .data
 GITHUB ?=
 
-.PHONY: run push validate test bench history fuzz lint format clean
+.PHONY: run push validate test bench history fuzz mutants lint format clean
 .DEFAULT_GOAL := run
 
 run: $(VENV)/.runtime
@@ -35,6 +35,9 @@ validate: $(VENV)/.runtime
 fuzz: $(VENV)/.fuzzing
 	$(BIN)/python -m tests.fuzz $(ARGS)
 
+mutants: $(VENV)/.mutation
+	$(BIN)/python -m tests.mutation
+
 lint: $(VENV)/.development
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -45,7 +48,7 @@ format: $(VENV)/.development
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf $(VENV) tests/node/node_modules .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) tests/node/node_modules .mypy_cache .ruff_cache .hypothesis mutants
 
 # A stamp is written only after everything is installed: an interrupted install is done again.
 $(VENV)/.runtime: requirements.txt
@@ -62,6 +65,10 @@ $(VENV)/.node: tests/node/package.json $(VENV)/.runtime
 
 $(VENV)/.fuzzing: $(VENV)/.development tests/fuzz/requirements.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/fuzz/requirements.txt
+	@touch $@
+
+$(VENV)/.mutation: $(VENV)/.development tests/mutation/requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/mutation/requirements.txt
 	@touch $@
 
 $(VENV)/.development: $(VENV)/.runtime tests/requirements.txt

@@ -31,6 +31,7 @@ MAX_KEYS = 8
 MAX_TEXT_CHARS = 200
 _MAX_NUMBER = 999_999_999
 _KEY_BYTES = 32
+_WHAT = "the trust"
 
 
 def sign_trust(trust: Trust, *operators: Signer) -> bytes:
@@ -114,10 +115,9 @@ def _written(keys: Iterable[bytes]) -> list[str]:
 
 
 def _parse(payload: bytes) -> Trust:
-    what = "the trust"
-    document = parse_object(payload, what=what, max_depth=3)
+    document = parse_object(payload, what=_WHAT, max_depth=2)
     if document.get("schema") != SCHEMA:
-        raise InputError("SCHEMA_UNKNOWN", f"{what}: expected schema {SCHEMA!r}")
+        raise UnverifiedError(INVALID, f"expected schema {SCHEMA!r}")
     trust = Trust(
         version=_number(document, "version", least=1),
         channel=_text(document, "channel"),
@@ -133,36 +133,36 @@ def _parse(payload: bytes) -> Trust:
         expires_at=timestamp(parse_timestamp(_text(document, "expires_at"))),
     )
     if trust.ack >= trust.epoch or (trust.ack and not trust.incident):
-        raise InputError("MEMBER_INVALID", f"{what}: ack names an epoch that has ended, and needs an incident")
+        raise UnverifiedError(INVALID, "ack names an epoch that has ended, and needs an incident")
     return trust
 
 
 def _number(document: dict[str, object], key: str, *, least: int) -> int:
-    value = member(document, key, int, what="the trust")
+    value = member(document, key, int, what=_WHAT)
     if not least <= value <= _MAX_NUMBER:
-        raise InputError("MEMBER_INVALID", f"the trust's {key} is {least} to {_MAX_NUMBER}")
+        raise UnverifiedError(INVALID, f"the trust's {key} is {least} to {_MAX_NUMBER}")
     return value
 
 
 def _text(document: dict[str, object], key: str) -> str:
-    value = member(document, key, str, what="the trust")
-    if len(value) > MAX_TEXT_CHARS or not (value.isprintable() or not value):
-        raise InputError("MEMBER_INVALID", f"the trust's {key} is one line of at most {MAX_TEXT_CHARS} characters")
+    value = member(document, key, str, what=_WHAT)
+    if len(value) > MAX_TEXT_CHARS or not value.isprintable():
+        raise UnverifiedError(INVALID, f"the trust's {key} is one line of at most {MAX_TEXT_CHARS} characters")
     return value
 
 
 def _keys(document: dict[str, object], key: str) -> dict[str, bytes]:
-    items = member(document, key, list, what="the trust")
+    items = member(document, key, list, what=_WHAT)
     found = dict(_key(item) for item in items)
     if not 1 <= len(items) <= MAX_KEYS or len(found) != len(items):
-        raise InputError("MEMBER_INVALID", f"the trust's {key} are 1 to {MAX_KEYS} keys, each once")
+        raise UnverifiedError(INVALID, f"the trust's {key} are 1 to {MAX_KEYS} keys, each once")
     return found
 
 
 def _key(item: object) -> tuple[str, bytes]:
     raw = public_key(item) if isinstance(item, str) else b""
     if not raw:
-        raise InputError("MEMBER_INVALID", f"a key is {_KEY_BYTES} bytes as base64")
+        raise UnverifiedError(INVALID, f"a key is {_KEY_BYTES} bytes as base64")
     return key_id(raw), raw
 
 

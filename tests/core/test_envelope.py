@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.adapters.signer import Ed25519Signer, new_seed
-from shared.core.envelope import MAX_ENVELOPE_BYTES, key_id, open_envelope, sign_envelope
-from shared.errors import UnverifiedError
+from shared.core.canonical import canonical_bytes
+from shared.core.envelope import MAX_ENVELOPE_BYTES, key_id, open_envelope, sign_envelope, unproven_payload
+from shared.errors import InputError, UnverifiedError
 from tests.fakes.world import SIGNER
 
 if TYPE_CHECKING:
@@ -182,3 +183,49 @@ def test_no_bytes_raise_anything_but_unverified(data: bytes) -> None:
 def test_every_payload_makes_the_round_trip(payload: bytes) -> None:
     signer = Ed25519Signer(new_seed())
     assert open_envelope(signed(payload, signer), TYPE, {signer.key_id: signer.public_key}) == payload
+
+
+# What people are told
+
+
+def described(**changes: object) -> bytes:
+    """A genuine envelope with members of another kind."""
+    return canonical_bytes(json.loads(sign_envelope(b"{}", "kind", SIGNER)) | changes)
+
+
+SIGNED_BY = {"keyid": SIGNER.key_id, "sig": ""}
+MALFORMED = [
+    (b"x" * (MAX_ENVELOPE_BYTES + 1), "TOO_LARGE", "an envelope has at most 16384 bytes, got 16385"),
+    (b"[]", "JSON_INVALID", "the envelope must be a JSON object, got list"),
+    (described(more=[[[["x"]]]]), "JSON_TOO_DEEP", "the envelope nests deeper than 4 levels"),
+    (described(payload=7), "MEMBER_INVALID", "the envelope: 'payload' must be str, got int"),
+    (described(payload="*"), "BASE64_INVALID", "payload and signatures are standard base64"),
+    (described(payload="é"), "BASE64_INVALID", "payload and signatures are standard base64"),
+    (described(payloadType=None), "MEMBER_INVALID", "the envelope: 'payloadType' must be str, got NoneType"),
+    (described(signatures={}), "MEMBER_INVALID", "the envelope: 'signatures' must be list, got dict"),
+    (described(signatures=[{"sig": ""}]), "MEMBER_INVALID", "a signature: 'keyid' must be str, got NoneType"),
+    (described(signatures=[{"keyid": ""}]), "MEMBER_INVALID", "a signature: 'sig' must be str, got NoneType"),
+    (described(signatures=[SIGNED_BY, 7]), "MEMBER_INVALID", "a signature: 'keyid' must be str, got NoneType"),
+]
+
+
+@pytest.mark.parametrize(("data", "code", "message"), MALFORMED)
+def test_a_malformed_envelope_is_told_as_what_it_is(data: bytes, code: str, message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        unproven_payload(data)
+    assert (caught.value.code, caught.value.message) == (code, message)
+    with pytest.raises(UnverifiedError) as refused:
+        open_envelope(data, "kind", {SIGNER.key_id: SIGNER.public_key}, code="trust_invalid")
+    assert (refused.value.code, refused.value.message) == ("trust_invalid", f"malformed envelope: {message}")
+
+
+def test_three_levels_more_are_none_too_many() -> None:
+    assert unproven_payload(described(more=[["x"]])) == b"{}"
+
+
+def test_another_kind_is_told_and_cut_short() -> None:
+    data = sign_envelope(b"{}", "k" * 100, SIGNER)
+    with pytest.raises(UnverifiedError) as caught:
+        open_envelope(data, "kind", {SIGNER.key_id: SIGNER.public_key})
+    assert caught.value.message == f"the envelope holds {'k' * 80!r}, expected 'kind'"
+    assert caught.value.code == "pointer_unverifiable"

@@ -55,8 +55,14 @@ def test_a_pinned_version_must_be_signed_by_a_key_that_it_names() -> None:
 
 @pytest.mark.parametrize("envelope", [b"", b"{}", b"[" * 9000, b"x" * (MAX_ENVELOPE_BYTES + 1), b"\xff"])
 def test_a_pinned_version_that_is_none_is_refused(envelope: bytes) -> None:
-    with pytest.raises(UnverifiedError, match="trust_invalid"):
+    with pytest.raises(UnverifiedError, match=r"trust_invalid: .+"):
         first_trust(envelope)
+
+
+def test_a_pinned_version_that_is_none_is_told_as_what_it_is() -> None:
+    with pytest.raises(UnverifiedError) as caught:
+        first_trust(b"[]")
+    assert caught.value.message == "the envelope must be a JSON object, got list"
 
 
 def test_the_next_version_follows_by_one_with_the_same_epoch_or_the_next() -> None:
@@ -89,19 +95,20 @@ def test_one_of_two_operators_is_enough_on_either_side() -> None:
     assert "no signature" in refused(two, sign_trust(following(two), STRANGER))
 
 
+ELSEWHERE = "another channel, repository or branch needs a chain of its own"
 STEPS = {
-    "the same version": {"version": 1},
-    "a version that skips one": {"version": 3},
-    "an epoch that skips one": {"epoch": 3},
-    "another channel": {"channel": "staging"},
-    "another repository": {"repo": "octo/other"},
-    "another branch": {"ref": "refs/heads/other"},
+    "the same version": ({"version": 1}, "version 1 does not follow version 1"),
+    "a version that skips one": ({"version": 3}, "version 3 does not follow version 1"),
+    "an epoch that skips one": ({"epoch": 3}, "epoch 3 does not follow epoch 1"),
+    "another channel": ({"channel": "staging"}, ELSEWHERE),
+    "another repository": ({"repo": "octo/other"}, ELSEWHERE),
+    "another branch": ({"ref": "refs/heads/other"}, ELSEWHERE),
 }
 
 
-@pytest.mark.parametrize("changes", STEPS.values(), ids=STEPS)
-def test_a_version_that_does_not_follow_is_refused(changes: dict[str, object]) -> None:
-    refused(TRUST, sign_trust(replace(following(TRUST), **changes), OPERATOR))
+@pytest.mark.parametrize(("changes", "message"), STEPS.values(), ids=STEPS)
+def test_a_version_that_does_not_follow_is_refused(changes: dict[str, object], message: str) -> None:
+    assert refused(TRUST, sign_trust(replace(following(TRUST), **changes), OPERATOR)) == message
 
 
 def test_an_epoch_never_goes_back() -> None:
@@ -112,40 +119,75 @@ def test_an_epoch_never_goes_back() -> None:
 def test_an_acknowledgement_is_of_an_epoch_that_has_ended_names_an_incident_and_is_never_taken_back() -> None:
     current = replace(TRUST, epoch=3, ack=1, incident="INC-1")
     assert next_trust(current, sign_trust(following(current, ack=2, incident="INC-2"), OPERATOR)).ack == 2
-    for changes in ({"ack": 3}, {"ack": 2, "incident": ""}, {"ack": 0, "incident": ""}):
+    for changes in ({"ack": 3}, {"ack": 2, "incident": ""}):
         refused(current, sign_trust(following(current, **changes), OPERATOR))
+    back = sign_trust(following(current, ack=0, incident=""), OPERATOR)
+    assert refused(current, back) == "the acknowledgement of epoch 1 cannot be taken back"
 
 
 KEY = base64.b64encode(bytes(32)).decode()
-BROKEN = {
-    "another schema": {"schema": "skill-sync/trust/2"},
-    "a version that is a text": {"version": "2"},
-    "a version of nothing": {"version": 0},
-    "a version past all bounds": {"version": 10**9},
-    "an epoch that is a truth value": {"epoch": True},
-    "an epoch of nothing": {"epoch": 0},
-    "no repository": {"repo": None},
-    "a reason of two lines": {"reason": "a\nb"},
-    "a reason that is too long": {"reason": "x" * 201},
-    "a time that is none": {"expires_at": "tomorrow"},
-    "keys that are no list": {"signer_keys": {}},
-    "no signer": {"signer_keys": []},
-    "no operator": {"operator_keys": []},
-    "a key twice": {"signer_keys": [KEY, KEY]},
-    "nine keys": {"signer_keys": [base64.b64encode(bytes([n]) * 32).decode() for n in range(9)]},
-    "a key that is no base64": {"signer_keys": ["*"]},
-    "a key outside ASCII": {"signer_keys": ["é"]},
-    "a key that is no text": {"signer_keys": [None]},
-    "a key that is too short": {"signer_keys": [base64.b64encode(bytes(31)).decode()]},
-    "a key that is too long": {"signer_keys": [base64.b64encode(bytes(33)).decode()]},
-    "an acknowledgement of this epoch": {"ack": 1, "incident": "x"},
-    "nested deep": {"reason": [[[[]]]]},
+NUMBER = "is 1 to 999999999"
+LINE = "is one line of at most 200 characters"
+KEYS = "are 1 to 8 keys, each once"
+A_KEY = "a key is 32 bytes as base64"
+ACK = "ack names an epoch that has ended, and needs an incident"
+
+
+def raw_keys(count: int) -> list[str]:
+    return [base64.b64encode(bytes([number]) * 32).decode() for number in range(count)]
+
+
+BROKEN: dict[str, tuple[dict[str, object], str]] = {
+    "another schema": ({"schema": "skill-sync/trust/2"}, "expected schema 'skill-sync/trust/1'"),
+    "a version that is a text": ({"version": "2"}, "the trust: 'version' must be int, got str"),
+    "a version of nothing": ({"version": 0}, f"the trust's version {NUMBER}"),
+    "a version past all bounds": ({"version": 10**9}, f"the trust's version {NUMBER}"),
+    "an epoch that is a truth value": ({"epoch": True}, "the trust: 'epoch' must be int, got bool"),
+    "an epoch of nothing": ({"epoch": 0}, f"the trust's epoch {NUMBER}"),
+    "an acknowledgement below all": ({"ack": -1}, "the trust's ack is 0 to 999999999"),
+    "no repository": ({"repo": None}, "the trust: 'repo' must be str, got NoneType"),
+    "a reason of two lines": ({"reason": "a\nb"}, f"the trust's reason {LINE}"),
+    "a reason that is too long": ({"reason": "x" * 201}, f"the trust's reason {LINE}"),
+    "a time that is none": ({"expires_at": "tomorrow"}, "a time is YYYY-MM-DDTHH:MM:SS.mmmZ, got 'tomorrow'"),
+    "keys that are no list": ({"signer_keys": {}}, "the trust: 'signer_keys' must be list, got dict"),
+    "no signer": ({"signer_keys": []}, f"the trust's signer_keys {KEYS}"),
+    "no operator": ({"operator_keys": []}, f"the trust's operator_keys {KEYS}"),
+    "a key twice": ({"signer_keys": [KEY, KEY]}, f"the trust's signer_keys {KEYS}"),
+    "nine keys": ({"signer_keys": raw_keys(9)}, f"the trust's signer_keys {KEYS}"),
+    "a key that is no base64": ({"signer_keys": ["*"]}, A_KEY),
+    "a key with blanks inside": ({"signer_keys": [f"{KEY[:8]} {KEY[8:]}"]}, A_KEY),
+    "a key outside ASCII": ({"signer_keys": ["é"]}, A_KEY),
+    "a key that is no text": ({"signer_keys": [None]}, A_KEY),
+    "a key that is too short": ({"signer_keys": [base64.b64encode(bytes(31)).decode()]}, A_KEY),
+    "a key that is too long": ({"signer_keys": [base64.b64encode(bytes(33)).decode()]}, A_KEY),
+    "an acknowledgement of this epoch": ({"ack": 1, "incident": "x"}, ACK),
+    "an acknowledgement without an incident": ({"epoch": 2, "ack": 1}, ACK),
+    "nested deep": ({"reason": [["x"]]}, "the trust nests deeper than 2 levels"),
 }
 
 
-@pytest.mark.parametrize("changes", BROKEN.values(), ids=BROKEN)
-def test_a_signed_document_that_is_no_trust_is_refused(changes: dict[str, object]) -> None:
-    refused(TRUST, signed(payload(**changes)))
+@pytest.mark.parametrize(("changes", "message"), BROKEN.values(), ids=BROKEN)
+def test_a_signed_document_that_is_no_trust_is_refused(changes: dict[str, object], message: str) -> None:
+    assert refused(TRUST, signed(payload(**changes))) == message
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"reason": "x" * 200},
+        {"reason": ""},
+        {"signer_keys": raw_keys(8)},
+        {"epoch": 2, "ack": 1, "incident": "x"},
+        {"expires_at": "2020-01-01T00:00:00.000Z"},
+    ],
+)
+def test_what_stands_at_the_bounds_is_accepted(changes: dict[str, object]) -> None:
+    assert next_trust(TRUST, signed(payload(**changes))).version == 2
+
+
+def test_the_last_number_of_all_is_accepted() -> None:
+    last = replace(TRUST, version=10**9 - 2, epoch=10**9 - 2)
+    assert next_trust(last, sign_trust(following(last, epoch=10**9 - 1), OPERATOR)).epoch == 10**9 - 1
 
 
 def test_a_signed_document_with_a_key_twice_is_refused() -> None:

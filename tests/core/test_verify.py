@@ -11,7 +11,18 @@ from shared.core.canonical import canonical_bytes
 from shared.core.envelope import sign_envelope
 from shared.core.names import timestamp
 from shared.core.pointer import PAYLOAD_TYPE, refreshed, sign_pointer
-from shared.core.verify import UnverifiedPointer, etag_of, floor_of, read_pointer, verify_pointer
+from shared.core.verify import (
+    UnverifiedPointer,
+    etag_of,
+    examine,
+    floor_of,
+    is_by_current_signer,
+    read_former,
+    read_memory,
+    read_pointer,
+    read_record,
+    verify_pointer,
+)
 from shared.errors import UnverifiedError
 from shared.model import Floor, ManifestRef, Pointer
 from tests.core.samples import NOW, TRUST, a_pointer, commit, digest
@@ -205,3 +216,74 @@ def test_the_floor_remembers_what_lineage_is_checked_by() -> None:
 
 def test_the_entity_tag_is_the_quoted_digest_of_the_envelope() -> None:
     assert etag_of(b"") == '"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"'
+
+
+# What people are told
+
+MESSAGES = [
+    (
+        a_pointer(6, repo="octo/other"),
+        FLOOR,
+        "expected (channel, repo, ref) ('prod', 'octo/skills', 'refs/heads/main'), got",
+    ),
+    (a_pointer(6, epoch=2), FLOOR, "epoch 2 is ahead of the trusted 1"),
+    (a_pointer(4), FLOOR, "1-4 is behind the remembered 1-5"),
+    (another(a_pointer(5)), FLOOR, "sequence 5 was accepted here with another manifest"),
+    (a_pointer(8, history=((7, digest(7)),)), None, ""),
+    (
+        a_pointer(8, history=((4, digest(4)), (7, digest(7)))),
+        FLOOR,
+        "the history lacks sequence 5, which was accepted here",
+    ),
+    (a_pointer(22), FLOOR, "the history does not reach back to sequence 5"),
+    (
+        a_pointer(6, issued_at="2030-01-01T00:00:00.000Z"),
+        FLOOR,
+        "issued at 2030-01-01T00:00:00.000Z, over five minutes",
+    ),
+    (a_pointer(6, expires_at=timestamp(NOW)), FLOOR, f"expired at {timestamp(NOW)}"),
+]
+
+
+@pytest.mark.parametrize(("pointer", "floor", "message"), MESSAGES)
+def test_the_verdict_tells_people_what_was_expected_and_what_came(
+    pointer: Pointer, floor: Floor | None, message: str
+) -> None:
+    verdict = examine(signed(pointer), TRUST, floor, NOW + timedelta(minutes=1))
+    assert verdict.detail.startswith(message)
+    assert bool(verdict.detail) == bool(message) == (verdict.pointer is None) == bool(verdict.reason)
+
+
+def test_an_epoch_that_is_over_is_told_too() -> None:
+    verdict = examine(signed(a_pointer(6)), replace(TRUST, epoch=2), None, NOW)
+    assert (verdict.reason, verdict.detail) == ("epoch_pending_republish", "epoch 1 is behind the trusted 2")
+
+
+# Past signers
+
+PAST = Ed25519Signer(base64.b64encode(b"p" * 32).decode())
+ROTATED = replace(TRUST, past_signers={PAST.key_id: PAST.public_key})
+
+
+def test_a_past_signer_proves_a_record_to_people_and_nothing_else() -> None:
+    envelope = signed(a_pointer(5), PAST)
+    assert read_record(envelope, ROTATED).seq == 5
+    assert not is_by_current_signer(envelope, ROTATED)
+    assert is_by_current_signer(signed(a_pointer(5)), ROTATED)
+    for read in (read_pointer, read_former, read_memory):
+        with pytest.raises(UnverifiedError, match="pointer_unverifiable"):
+            read(envelope, ROTATED)
+
+
+def test_an_older_epoch_may_be_read_as_a_record_a_former_pointer_or_a_memory() -> None:
+    trust = replace(TRUST, epoch=2)
+    for read in (read_record, read_former, read_memory):
+        assert read(signed(a_pointer(5)), trust).epoch == 1
+
+
+def test_an_epoch_ahead_is_a_memory_and_nothing_else() -> None:
+    envelope = signed(a_pointer(5, epoch=2))
+    assert read_memory(envelope, TRUST).epoch == 2
+    for read in (read_pointer, read_record, read_former):
+        with pytest.raises(UnverifiedError, match="monotonic_violation"):
+            read(envelope, TRUST)
