@@ -56,14 +56,16 @@ def _under_trust(
     from shared.model import Trigger
 
     built, deadline = wiring.context(found, seconds, fresh_trust=trigger is Trigger.POLLING)
-    try:
-        return call(built, deadline)
-    except (UnverifiedError, PausedError) as error:
-        if built.trust_is_fresh:
-            raise
-        log.info("Looking for a newer trust", code=error.code)
-    built, _ = wiring.context(found, seconds, fresh_trust=True)
-    return call(built, deadline)
+    while True:
+        try:
+            return call(built, deadline)
+        except (UnverifiedError, PausedError) as error:
+            known = built.trust.version
+            built, _ = wiring.context(found, seconds, fresh_trust=True)
+            if built.trust.version == known:
+                raise
+            log.info("A newer trust may explain it", code=error.code, version=built.trust.version)
+            deadline.check()
 
 
 def validate_ref(found: Settings, seconds: float, ref: str) -> Report:

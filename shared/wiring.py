@@ -86,7 +86,6 @@ def context(found: Settings, seconds: float, *, fresh_trust: bool = False) -> tu
         together=in_threads,
         judge=judge(),
         trust=believed,
-        trust_is_fresh=fresh_trust,
         terms=terms(found),
         root=found.skills_root,
         poll_seconds=found.polling_interval_seconds,

@@ -58,7 +58,12 @@ def add_operator(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         ("push", "upload the versions that the store lacks"),
         ("pull", "fetch what another operator signed"),
     ):
-        _leaf(groups, f"trust {name}", what).add_argument("--store", default="", help="default: STORE_URI")
+        leaf = _leaf(groups, f"trust {name}", what)
+        leaf.add_argument("--store", default="", help="default: STORE_URI")
+        if name == "push":
+            leaf.add_argument(
+                "--force", action="store_true", help="also revoke the signer of the live pointer (a leaked key)"
+            )
     _leaf(groups, "trust show", "list the versions of the chain")
     _leaf(groups, "dr status", "what the functions say; needs SKILL_SYNC_URL and MANUAL_SYNC_API_KEY", home=False)
 
@@ -168,7 +173,7 @@ def _revoke(options: argparse.Namespace, ask: Ask) -> int:
 
 def _push(options: argparse.Namespace) -> int:
     home = trust_home.open_home(options.home)
-    uploaded = trust_home.push(home, open_store(_store_uri(options)))
+    uploaded = trust_home.push(home, open_store(_store_uri(options)), force=options.force)
     print(f"uploaded versions {uploaded}" if uploaded else "the store has every version already")
     return 0
 

@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from shared.adapters.operator_key import make_operator_key, open_operator_key
-from shared.core.names import timestamp, trust_name
+from shared.core.names import CURRENT, timestamp, trust_name
 from shared.core.trust import first_trust, next_trust, sign_trust
+from shared.core.verify import UnverifiedPointer, is_by_any_signer, is_by_current_signer
 from shared.errors import ConfigError, ConflictError, UnverifiedError
 from shared.model import Trust
 
@@ -124,16 +125,28 @@ def operator_of(home: TrustHome, passphrase: str) -> Ed25519Signer:
     return open_operator_key(home.path / KEY, passphrase)
 
 
-def push(home: TrustHome, store: Store) -> list[int]:
+def push(home: TrustHome, store: Store, *, force: bool = False) -> list[int]:
     """Upload every version that the store lacks, each create-only.
+
+    Args:
+        home: What to upload.
+        store: Where.
+        force: Also revoke the signer of the live pointer: pullers then wait until it is signed anew, or, where no other signer
+            can prove it, until a new epoch.
 
     Returns:
         The versions that were uploaded.
 
     Raises:
-        ConflictError: `TRUST_FORKED`, the store holds another version of the same number; `TRUST_AHEAD`, or a later one.
+        ConflictError: `TRUST_FORKED`, the store holds another version of the same number; `TRUST_AHEAD`, or a later one;
+            `SIGNER_STILL_LIVE`, without `force`.
     """
     last = home.newest.version
+    current = store.get(CURRENT)
+    if not force and current is not None and _revokes(home.newest, UnverifiedPointer(current.data)):
+        raise ConflictError(
+            "SIGNER_STILL_LIVE", "this revokes the signer of the live pointer: let the other one sign first, by a poll"
+        )
     if store.get(trust_name(last + 1)) is not None:
         raise ConflictError(
             "TRUST_AHEAD", f"the store holds version {last + 1}, which is not here: operator trust pull"
@@ -179,6 +192,10 @@ def differences(former: Trust, following: Trust) -> list[str]:
         found += [f"{name}: + {key}" for key in new if key not in old]
         found += [f"{name}: - {key}" for key in old if key not in new]
     return found
+
+
+def _revokes(trust: Trust, envelope: UnverifiedPointer) -> bool:
+    return is_by_any_signer(envelope, trust) and not is_by_current_signer(envelope, trust)
 
 
 def _dated(trust: Trust) -> Trust:

@@ -49,7 +49,8 @@ def next_pointer(former: Pointer | None, move: Move, *, trust: Trust, now: datet
         poll_seconds: The polling interval, which the lifetime follows.
     """
     same_epoch = former is not None and former.epoch == trust.epoch
-    issued_at = _issue_time(former, now)
+    # A new epoch begins with its own time: a clock that was wrong once must not be wrong for ever.
+    issued_at = _issue_time(former if same_epoch else None, now)
     return Pointer(
         channel=trust.channel,
         repo=trust.repo,

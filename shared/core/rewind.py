@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from shared.core.states import MISMATCH, PENDING
-from shared.core.verify import UnverifiedPointer, examine, floor_of, read_former, read_pointer
+from shared.core.verify import UnverifiedPointer, examine, floor_of, read_former, read_pointer, read_record
 from shared.errors import UnverifiedError
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _UNVERIFIABLE = "pointer_unverifiable"
 _UNPROVEN = "history_unproven"
+_REVOKED = "the signer of the pointer was revoked before it was signed anew: operator epoch bump"
 _DATED = frozenset({"pointer_expired", "clock_skew"})
 
 
@@ -36,6 +37,8 @@ class StoreVerdict:
     Args:
         pointer: The live one, None where there is none of this epoch that can be believed.
         formers: Those of older epochs, newest first, to go on from in this one.
+        orphan: The newest of an older epoch by a signer who has been revoked since, where there are no formers: what it
+            withholds is still known, its content is not to be trusted.
         restore: A witness of this very epoch, to be put back where `current` holds what nobody signed.
         reason: What is wrong, empty when nothing is.
         detail: The same for people.
@@ -44,13 +47,21 @@ class StoreVerdict:
 
     pointer: Pointer | None = None
     formers: tuple[Witness, ...] = ()
+    orphan: Witness | None = None
     restore: Witness | None = None
     reason: str = ""
     detail: str = ""
     against: Witness | None = None
 
 
-def judge_store(current: bytes | None, witnesses: Sequence[Witness], trust: Trust, now: datetime) -> StoreVerdict:
+def judge_store(
+    current: bytes | None,
+    witnesses: Sequence[Witness],
+    trust: Trust,
+    now: datetime,
+    *,
+    orphans: Sequence[Witness] = (),
+) -> StoreVerdict:
     """Judge what the store says is live.
 
     Args:
@@ -58,6 +69,7 @@ def judge_store(current: bytes | None, witnesses: Sequence[Witness], trust: Trus
         witnesses: What is remembered.
         trust: The newest trust.
         now: The time.
+        orphans: Records by signers who have been revoked since.
     """
     for witness in witnesses:
         if witness.pointer.epoch > trust.epoch:
@@ -66,11 +78,14 @@ def judge_store(current: bytes | None, witnesses: Sequence[Witness], trust: Trus
     same = [witness for witness in witnesses if witness.pointer.epoch == trust.epoch]
     older = [witness for witness in witnesses if witness.pointer.epoch < trust.epoch]
     if current is None:
-        return _without(same, older)
+        return _without(same, older) or _orphaned(orphans, trust) or StoreVerdict()
     try:
         found = read_former(UnverifiedPointer(current), trust)
     except UnverifiedError as error:
-        return _unbelieved(error, same, older)
+        itself = _by_past_signer(current, trust)
+        known = [*orphans, *([] if itself is None else [itself])]
+        verdict = StoreVerdict(reason=error.code, detail=_REVOKED if itself else error.message)
+        return _unbelieved(error, same, older) or _orphaned(known, trust) or verdict
     if found.epoch < trust.epoch and same:
         against = _newest(same)
         detail = f"the pointer is of epoch {found.epoch}, {against.party} remembers {against.pointer.deployment}"
@@ -82,7 +97,7 @@ def judge_store(current: bytes | None, witnesses: Sequence[Witness], trust: Trus
     return _compared(current, same, trust, now)
 
 
-def _without(same: Sequence[Witness], older: Sequence[Witness]) -> StoreVerdict:
+def _without(same: Sequence[Witness], older: Sequence[Witness]) -> StoreVerdict | None:
     if same:
         against = _newest(same)
         return StoreVerdict(
@@ -90,17 +105,32 @@ def _without(same: Sequence[Witness], older: Sequence[Witness]) -> StoreVerdict:
         )
     if older:
         return StoreVerdict(formers=_ordered(older), reason=PENDING, detail="there is no pointer of this epoch yet")
-    return StoreVerdict()
+    return None
 
 
-def _unbelieved(error: UnverifiedError, same: Sequence[Witness], older: Sequence[Witness]) -> StoreVerdict:
+def _unbelieved(error: UnverifiedError, same: Sequence[Witness], older: Sequence[Witness]) -> StoreVerdict | None:
     if error.code != _UNVERIFIABLE:
         return StoreVerdict(reason=error.code, detail=error.message)
     if same:
         return StoreVerdict(reason=error.code, detail=error.message, restore=_newest(same))
     if older:
         return StoreVerdict(formers=_ordered(older), reason=PENDING, detail=error.message)
-    return StoreVerdict(reason=error.code, detail=error.message)
+    return None
+
+
+def _orphaned(orphans: Sequence[Witness], trust: Trust) -> StoreVerdict | None:
+    older = [each for each in orphans if each.pointer.epoch < trust.epoch]
+    if not older:
+        return None
+    detail = "what is known of the former epoch was signed by a signer who is revoked"
+    return StoreVerdict(orphan=_newest(older), reason=PENDING, detail=detail)
+
+
+def _by_past_signer(current: bytes, trust: Trust) -> Witness | None:
+    try:
+        return Witness(party="store", pointer=read_record(UnverifiedPointer(current), trust), envelope=current)
+    except UnverifiedError:
+        return None
 
 
 def _compared(current: bytes, same: Sequence[Witness], trust: Trust, now: datetime) -> StoreVerdict:

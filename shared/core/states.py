@@ -44,7 +44,7 @@ _ACTIONS = {
     REJECTED_BUNDLE: "look at the manifest that was refused; any other one is tried",
     "trust_invalid": "look at the newest file in trust/: it does not follow its predecessor",
     "trust_expired": "sign a new version of the trust; nothing is blocked meanwhile",
-    "pointer_unverifiable": "see who wrote current.json; it is put back from what is remembered, or else remove it",
+    "pointer_unverifiable": "see who wrote current.json; if its signer was revoked too early: operator epoch bump",
     "pointer_expired": "see why nobody polls; the poll signs the pointer anew",
     "clock_skew": "set the clock of this host",
 }
@@ -121,4 +121,6 @@ def next_action(state: State, latches: Iterable[Latch], trust: Trust, *, remembe
 
 
 def _is_reset(latch: Latch, trust: Trust) -> bool:
+    if latch.epoch > trust.epoch:
+        return True  # nobody can have raised it; what lies ahead of the trust is found out by the memory itself
     return trust.epoch > latch.epoch and (latch.reason != VIOLATION or trust.ack >= latch.epoch)

@@ -114,8 +114,17 @@ def verify_pointer(
 
 def is_by_current_signer(envelope: UnverifiedPointer, trust: Trust) -> bool:
     """Whether a key that signs today signed it."""
+    return _is_signed(envelope, trust.signer_keys)
+
+
+def is_by_any_signer(envelope: UnverifiedPointer, trust: Trust) -> bool:
+    """Whether a key that signs today, or did, signed it."""
+    return _is_signed(envelope, {**trust.past_signers, **trust.signer_keys})
+
+
+def _is_signed(envelope: UnverifiedPointer, keys: Mapping[str, bytes]) -> bool:
     try:
-        open_envelope(envelope, PAYLOAD_TYPE, trust.signer_keys)
+        open_envelope(envelope, PAYLOAD_TYPE, keys)
     except UnverifiedError:
         return False
     return True

@@ -13,7 +13,7 @@ from shared import log
 from shared.core.manifest import MAX_MANIFEST_BYTES, parse_manifest
 from shared.core.names import timestamp
 from shared.core.states import in_force, state_of, with_latch
-from shared.core.verify import UnverifiedPointer, etag_of, examine, floor_of, read_record
+from shared.core.verify import UnverifiedPointer, etag_of, examine, floor_of, is_by_current_signer, read_record
 from shared.errors import (
     DeadlineError,
     DeniedError,
@@ -106,6 +106,8 @@ class Follower:
     def look(self) -> Result:
         """Look at the pointer once, follow it if it may be followed, and report what is news."""
         ending = self._judged(self._ending())
+        if ending.word.outcome is Result.REFUSED and self._state.installing is not None:
+            self._finish()
         self._failures = self._failures + 1 if ending.costly else 0
         self._retry_after = ending.retry_after_seconds
         word = ending.word
@@ -140,6 +142,17 @@ class Follower:
         self.standing = state_of((*ending.word.reasons, *self._trust.troubles(now)), latches, trust)
         word = replace(ending.word, state=self.standing.condition.value, trust_version=trust.version)
         return replace(ending, word=word)
+
+    def _finish(self) -> None:
+        """Complete an install that was cut short, though what is offered now is refused: a mixture must not be served.
+
+        What was being installed had passed every check, and its objects are named by their content.
+        """
+        try:
+            pointer = read_record(UnverifiedPointer(self._state.envelope), self._trust.newest)
+            self._install(pointer, self._manifest(pointer))
+        except (SkillSyncError, OSError) as error:
+            log.warning("An install that was cut short cannot be completed yet", detail=str(error))
 
     def _ending(self) -> _Ending:
         try:
@@ -220,8 +233,10 @@ class Follower:
         except UnverifiedError as error:
             if error.code not in _PUZZLES or etag_of(envelope) == self._puzzle:
                 raise
+            # Nobody is accused before the trust was looked at; while that fails, the release function counts as unreachable.
+            newer = self._trust.look(self._client, puzzled=True)
             self._puzzle = etag_of(envelope)
-            if not self._trust.look(self._client, puzzled=True):
+            if not newer:
                 raise
             return self._verified(envelope)
 
@@ -239,9 +254,15 @@ class Follower:
         # Away for longer than the pointer's history: the record of what was accepted here must still be theirs.
         try:
             record = self._client.record(DeploymentId(f"{floor.epoch}-{floor.seq}"))
-        except NotFoundError:
+            pointer = read_record(UnverifiedPointer(record), self._trust.newest)
+        except (NotFoundError, UnverifiedError):
             raise UnverifiedError(unproven.reason, unproven.detail) from None
-        return read_record(UnverifiedPointer(record), self._trust.newest)
+        # A key that was revoked may be in wrong hands: it can still vouch for what was accepted, and accuse nobody.
+        if pointer.manifest.sha256 != floor.digest and not is_by_current_signer(
+            UnverifiedPointer(record), self._trust.newest
+        ):
+            raise UnverifiedError(unproven.reason, unproven.detail)
+        return pointer
 
     def _is_older_refresh(self, pointer: Pointer) -> bool:
         floor = self._state.floor

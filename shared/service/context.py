@@ -25,7 +25,6 @@ def random_token() -> str:
 class Context:
     """The ports and settings of one call. `poll_seconds` is the polling interval, `root` the publish root.
 
-    `trust_is_fresh` says that the trust was looked up for this very call: only then may the store be accused, or put right.
     `quota` and `hooks` are None where the source has no API. `token` makes the bytes of two competing deployments differ.
     """
 
@@ -42,7 +41,6 @@ class Context:
     quota: Quota | None = None
     hooks: Hooks | None = None
     token: Callable[[], str] = random_token
-    trust_is_fresh: bool = True
 
 
 class Deadline:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from shared import log
 from shared.core.names import CURRENT, SUMMARY
 from shared.core.pointer import refreshed, sign_pointer
-from shared.core.states import PAUSING, PENDING
+from shared.core.states import PAUSING, PENDING, in_force
 from shared.core.summary import Summary, parse_summary
 from shared.core.verify import UnverifiedPointer, read_pointer
 from shared.errors import UnverifiedError
 from shared.service.objects import read_manifest, swap
-from shared.service.pause import paused, record_pause, refuse_while_latched
+from shared.service.pause import accusation_of, paused, record_pause, refuse_while_latched
+from shared.service.record import change_summary
 from shared.service.survey import survey
+from shared.service.trust import walk
 
 if TYPE_CHECKING:
     from shared.core.rewind import Witness
@@ -27,7 +29,8 @@ if TYPE_CHECKING:
 class Live:
     """One consistent look at what is live. Generation 0: the object did not exist.
 
-    `pointer` is None before the first deployment of an epoch; `formers` are then the pointers of older ones, newest first.
+    `pointer` is None before the first deployment of an epoch; `formers` are then the pointers of older ones, newest first;
+    where there are none, `orphan` is the newest that a signer wrote who has been revoked since.
     """
 
     pointer: Pointer | None
@@ -36,6 +39,7 @@ class Live:
     summary: Summary
     summary_generation: int
     formers: tuple[Witness, ...] = ()
+    orphan: Witness | None = None
 
 
 def read_live(context: Context, *, thorough: bool = False) -> Live:
@@ -55,10 +59,18 @@ def read_live(context: Context, *, thorough: bool = False) -> Live:
     if live is not None:
         return live
     found = survey(context.store, context.trust, context.together, context.clock.now())
-    if found.verdict.restore is not None and context.trust_is_fresh and not _is_blocked(found):
+    if found.verdict.restore is not None and not _is_blocked(found) and _trust_stands(context):
         _restore(context, found, found.verdict.restore)
         found = survey(context.store, context.trust, context.together, context.clock.now())
     return _settled(context, found)
+
+
+def _trust_stands(context: Context) -> bool:
+    """Whether no newer trust explains what was found; only then may the store be accused, or put right.
+
+    A version is uploaded before anything is signed under it, so a look after the finding sees every version that matters.
+    """
+    return walk(context.store, context.trust)[0].version == context.trust.version
 
 
 def _quick(context: Context) -> Live | None:
@@ -85,12 +97,15 @@ def _quick(context: Context) -> Live | None:
 
 def _settled(context: Context, found: Survey) -> Live:
     if _is_blocked(found):
-        # A newer trust may explain what this one does not: the caller looks for it, and comes again.
-        if context.trust_is_fresh:
-            record_pause(context, found)
+        # Under a newer trust the caller comes again.
+        if _trust_stands(context):
+            record_pause(context, accusation_of(found))
         raise paused(found, context.trust)
     verdict = found.verdict
-    if verdict.pointer is None and not verdict.formers and verdict.reason:
+    if in_force(found.summary.latches, context.trust) != found.latches:
+        # Latches that nothing signed stands behind: anybody with a way into the bucket could have written them.
+        change_summary(context, lambda summary: replace(summary, latches=found.latches))
+    if verdict.pointer is None and verdict.reason not in {"", PENDING}:
         raise UnverifiedError(verdict.reason, verdict.detail)
     return Live(
         pointer=verdict.pointer,
@@ -99,6 +114,7 @@ def _settled(context: Context, found: Survey) -> Live:
         summary=found.summary,
         summary_generation=found.summary_generation,
         formers=verdict.formers,
+        orphan=verdict.orphan,
     )
 
 

@@ -91,17 +91,18 @@ def read_signed_record(store: Store, trust: Trust, deployment: DeploymentId) -> 
     return pointer, verify.is_by_current_signer(envelope, trust)
 
 
-def write_record(store: Store, deployment: DeploymentId, envelope: bytes) -> None:
-    """Write a deployment's record unless it is there: the first one stays."""
-    create_once(store, record_name(deployment), envelope)
+def write_record(store: Store, deployment: DeploymentId, envelope: bytes) -> bool:
+    """Write a deployment's record unless it is there: the first one stays. Returns whether this is the first."""
+    return create_once(store, record_name(deployment), envelope)
 
 
-def create_once(store: Store, name: str, data: bytes) -> None:
-    """Write an object that is written only once; one that is there already stays as it is."""
+def create_once(store: Store, name: str, data: bytes) -> bool:
+    """Write an object that is written only once; one that is there already stays as it is, and False is returned."""
     try:
         store.put(name, data, if_generation=0)
     except ConflictError:
-        return
+        return False
+    return True
 
 
 def swap(store: Store, name: str, data: bytes, *, if_generation: int) -> None:

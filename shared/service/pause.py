@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from shared import log
 from shared.core.canonical import canonical_bytes
 from shared.core.events import event
 from shared.core.names import pause_name, timestamp
-from shared.core.states import LATCHING, in_force, next_action, state_of, with_latch
+from shared.core.states import LATCHING, VIOLATION, in_force, next_action, state_of, with_latch
 from shared.errors import PausedError, SkillSyncError
 from shared.service.objects import create_once
 from shared.service.record import change_summary
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
+    from shared.core.rewind import Witness
     from shared.core.summary import Summary
     from shared.model import Pointer, Trust
     from shared.ports import Store
@@ -26,6 +25,34 @@ if TYPE_CHECKING:
 
 SCHEMA = "skill-sync/pause/1"
 PARTY = "functions"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accusation:
+    """What the store is accused of. `envelope` is what it holds, `offered` the same if one of our signers wrote it."""
+
+    reason: str
+    detail: str
+    envelope: bytes | None = field(repr=False)
+    offered: Pointer | None
+    against: Witness | None
+
+
+def accusation_of(found: Survey) -> Accusation:
+    """Say what a look at the store accuses it of."""
+    return Accusation(
+        reason=found.verdict.reason,
+        detail=found.verdict.detail,
+        envelope=None if found.current is None else found.current.data,
+        offered=found.offered,
+        against=found.verdict.against,
+    )
+
+
+def fork_of(pointer: Pointer, envelope: bytes, rival: Witness) -> Accusation:
+    """Say that a deployment was made twice: its record names another manifest than the pointer that was just written."""
+    detail = f"{pointer.deployment} was deployed before, with another manifest"
+    return Accusation(reason=VIOLATION, detail=detail, envelope=envelope, offered=pointer, against=rival)
 
 
 def paused(found: Survey, trust: Trust) -> PausedError:
@@ -39,7 +66,7 @@ def paused(found: Survey, trust: Trust) -> PausedError:
 
 
 def refuse_while_latched(summary: Summary, trust: Trust) -> None:
-    """Stop at once where the summary holds a latch that is in force.
+    """Stop at once where the summary holds a latch that is in force; the next poll looks whether it is proved.
 
     Raises:
         PausedError: with the reasons.
@@ -53,48 +80,40 @@ def refuse_while_latched(summary: Summary, trust: Trust) -> None:
         )
 
 
-def record_pause(context: Context, found: Survey) -> None:
+def record_pause(context: Context, found: Accusation) -> None:
     """Write a newly raised latch, its evidence and its event; never fails, the next poll finds the same again."""
-    reason = found.verdict.reason
+    reason, trust = found.reason, context.trust
     if reason not in LATCHING:
         return
-    now = context.clock.now()
+    at = timestamp(context.clock.now())
     try:
-        if context.store.get(pause_name(context.trust.epoch, reason)) is None:
-            _tell(context.store, found, context.trust)
-            create_once(context.store, *_evidence(found, context.trust, now))
+        name = pause_name(trust.epoch, reason)
+        if context.store.get(name) is None:
+            if found.against is not None:
+                tell_observed(context.store, PARTY, trust, reason, found.against.pointer, found.offered)
+            create_once(context.store, name, _evidence(found, trust, at))
         change_summary(
-            context,
-            lambda summary: replace(
-                summary, latches=with_latch(summary.latches, reason, context.trust, timestamp(now))
-            ),
+            context, lambda summary: replace(summary, latches=with_latch(summary.latches, reason, trust, at))
         )
     except SkillSyncError as error:
         log.warning("The pause was not written down", code=error.code, reason=reason)
-    log.error("Paused: nothing is deployed until an operator has acted", reason=reason, detail=found.verdict.detail)
+    log.error("Paused: nothing is deployed until an operator has acted", reason=reason, detail=found.detail)
 
 
-def _evidence(found: Survey, trust: Trust, now: datetime) -> tuple[str, bytes]:
-    against = found.verdict.against
+def _evidence(found: Accusation, trust: Trust, at: str) -> bytes:
+    against = found.against
     document = {
         "schema": SCHEMA,
         "party": PARTY,
-        "reason": found.verdict.reason,
+        "reason": found.reason,
         "epoch": trust.epoch,
         "trust_version": trust.version,
-        "at": timestamp(now),
-        "store": None if found.current is None else base64.b64encode(found.current.data).decode(),
+        "at": at,
+        "store": None if found.envelope is None else base64.b64encode(found.envelope).decode(),
         "remembered": None if against is None else base64.b64encode(against.envelope).decode(),
         "remembered_by": None if against is None else against.party,
     }
-    return pause_name(trust.epoch, found.verdict.reason), canonical_bytes(document)
-
-
-def _tell(store: Store, found: Survey, trust: Trust) -> None:
-    against = found.verdict.against
-    if against is None:
-        return
-    tell_observed(store, PARTY, trust, found.verdict.reason, against.pointer, found.offered)
+    return canonical_bytes(document)
 
 
 def tell_observed(
@@ -109,6 +128,7 @@ def tell_observed(
         "remembered_manifest": remembered.manifest.sha256,
         "store": None if offered is None else offered.deployment,
     }
+    # Named by what is remembered, so that the same finding is told once, whoever makes it again.
     key = f"dr-observed-{party}-{trust.epoch}-{reason}"
     create_once(store, *event(remembered.deployed_at, key, "dr.observed", details))
 

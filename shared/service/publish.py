@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from shared import log
@@ -14,6 +15,7 @@ from shared.core.summary import with_latency
 from shared.errors import InputError
 from shared.model import Action, ManifestRef, Status
 from shared.service.objects import renew_object, swap, write_object, write_record
+from shared.service.pause import fork_of, record_pause
 from shared.service.record import record_deployment
 
 if TYPE_CHECKING:
@@ -87,7 +89,9 @@ def publish(
     def tell(summary: Summary) -> Summary:
         return with_latency(intent.tell(summary), pointer.deployed_at[:10], took)
 
-    record_deployment(context, live, envelope, pointer, decision, tell)
+    rival = record_deployment(context, live, envelope, pointer, decision, tell)
+    if rival is not None:
+        record_pause(context, fork_of(pointer, envelope, rival))
     return pointer
 
 
@@ -103,14 +107,11 @@ def refresh(context: Context, live: Live, pointer: Pointer, commit: CommitSha) -
     return fresh
 
 
-def _preparations(context: Context, live: Live, decision: Decision, new: list[bytes]) -> list[Callable[[], None]]:
+def _preparations(context: Context, live: Live, decision: Decision, new: list[bytes]) -> list[Callable[[], object]]:
     # By digest: skills of the same content share one archive, and must not get in each other's way.
     brought = {digest_of(data): data for data in new}
-    calls: list[Callable[[], None]] = [lambda data=data: write_object(context.store, data) for data in brought.values()]  # type: ignore[misc]
-    calls += [
-        lambda digest=digest: renew_object(context.store, digest)  # type: ignore[misc]
-        for digest in sorted(_returning(decision) - brought.keys())
-    ]
+    calls: list[Callable[[], object]] = [partial(write_object, context.store, data) for data in brought.values()]
+    calls += [partial(renew_object, context.store, digest) for digest in sorted(_returning(decision) - brought.keys())]
     former = live.pointer
     if former is not None:
         calls.append(lambda: write_record(context.store, former.deployment, live.envelope))

@@ -11,7 +11,8 @@ from shared import log
 from shared.core.decide import Decision, changes
 from shared.core.events import event, events_of
 from shared.core.manifest import empty_manifest
-from shared.core.names import SUMMARY, timestamp
+from shared.core.names import SUMMARY, record_name, timestamp
+from shared.core.rewind import Witness
 from shared.core.summary import (
     Summary,
     line_of,
@@ -21,7 +22,8 @@ from shared.core.summary import (
     with_deployments,
     with_failure,
 )
-from shared.errors import ConflictError, RejectedError, SkillSyncError, UnavailableError
+from shared.core.verify import UnverifiedPointer, read_memory
+from shared.errors import ConflictError, RejectedError, SkillSyncError, UnavailableError, UnverifiedError
 from shared.model import Action
 from shared.service.objects import create_once, read_manifest, read_record, swap, write_record
 from shared.service.quota import with_quota
@@ -37,7 +39,7 @@ _ATTEMPTS = 6
 
 def record_deployment(
     context: Context, live: Live, envelope: bytes, pointer: Pointer, decision: Decision, change: Change
-) -> None:
+) -> Witness | None:
     """Write what is known of a deployment whose pointer has just moved; a failure is left to the next sync.
 
     Args:
@@ -47,7 +49,12 @@ def record_deployment(
         pointer: The same, readable.
         decision: What the deployment changed.
         change: What else this call has to tell the summary.
+
+    Returns:
+        A record of the same deployment with another manifest, where there was one before: the store was taken back in time,
+        and this deployment is a second history. Nobody can see that sooner at no cost.
     """
+    first: list[bool] = []
 
     def with_line(summary: Summary) -> Summary:
         return change(with_deployments(summary, [line_of(pointer, decision)]))
@@ -57,12 +64,28 @@ def record_deployment(
         write_events(context, pointer, decision)
         context.together(
             [
-                lambda: write_record(context.store, pointer.deployment, envelope),
+                lambda: first.append(write_record(context.store, pointer.deployment, envelope)),
                 lambda: update_summary(context, live, with_line),
             ]
         )
+        return None if all(first) else _rival(context, pointer)
     except (UnavailableError, ConflictError) as error:
         log.warning("Bookkeeping is left to the next sync", code=error.code, deployment=pointer.deployment)
+        return None
+
+
+def _rival(context: Context, pointer: Pointer) -> Witness | None:
+    # A record that the successor, or another try of this call, wrote first says the same.
+    stored = context.store.get(record_name(pointer.deployment))
+    if stored is None:
+        return None
+    try:
+        former = read_memory(UnverifiedPointer(stored.data), context.trust)
+    except UnverifiedError:
+        return None  # nobody signed it: it accuses nobody
+    if former.deployment != pointer.deployment or former.manifest.sha256 == pointer.manifest.sha256:
+        return None
+    return Witness(party="record", pointer=former, envelope=stored.data)
 
 
 def heal(context: Context, live: Live) -> bool:

@@ -39,20 +39,17 @@ def recover(context: Context, live: Live, trigger: Trigger, deadline: Deadline) 
     """
     if live.pointer is not None or not live.formers:
         return False
+    witness, manifest = _newest(context, live)
     present = _archives(context)
-    for witness in live.formers:
-        manifest = _readable(context, witness)
-        if manifest is None or any(skill.archive not in present for skill in manifest.skills.values()):
-            continue
-        intent = Intent(
-            action=Action.RECOVER, trigger=trigger, commit=witness.pointer.commit, tell=lambda summary: summary
-        )
-        before = replace(live, pointer=witness.pointer, envelope=witness.envelope)
-        publish(context, before, Decision(manifest=manifest), (), intent, deadline)
-        told_recovered(context)
-        return True
-    log.warning("No manifest of the former epoch is complete; what is missing is fetched again")
-    return False
+    if witness is None or manifest is None or any(skill.archive not in present for skill in manifest.skills.values()):
+        # An older one would take content back, and forget what was rolled back since.
+        log.warning("The newest manifest is not complete; what is missing is fetched again")
+        return False
+    intent = Intent(action=Action.RECOVER, trigger=trigger, commit=witness.pointer.commit, tell=lambda summary: summary)
+    before = replace(live, pointer=witness.pointer, envelope=witness.envelope)
+    publish(context, before, Decision(manifest=manifest), (), intent, deadline)
+    told_recovered(context)
+    return True
 
 
 def told_recovered(context: Context) -> None:
@@ -64,12 +61,24 @@ def told_recovered(context: Context) -> None:
 
 
 def ground(context: Context, live: Live) -> Manifest | None:
-    """Return what a sync can build on where nothing complete is left: the newest readable manifest, without lost archives."""
-    manifest = next((found for witness in live.formers if (found := _readable(context, witness)) is not None), None)
+    """Return what a sync can build on where nothing complete is left: the newest readable manifest, without lost archives.
+
+    Of one whose signer is revoked only what it withholds counts: its content may be somebody else's.
+    """
+    _, manifest = _newest(context, live)
     if manifest is None:
-        return None
+        orphan = None if live.orphan is None else _readable(context, live.orphan)
+        return None if orphan is None else replace(orphan, skills={})
     present = _archives(context)
     return replace(manifest, skills={key: skill for key, skill in manifest.skills.items() if skill.archive in present})
+
+
+def _newest(context: Context, live: Live) -> tuple[Witness | None, Manifest | None]:
+    for witness in live.formers:
+        manifest = _readable(context, witness)
+        if manifest is not None:
+            return witness, manifest
+    return None, None
 
 
 def _archives(context: Context) -> set[Digest]:

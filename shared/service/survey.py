@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from shared.core.names import CURRENT, SUMMARY, parse_timestamp, timestamp
 from shared.core.rewind import StoreVerdict, judge_store
-from shared.core.states import LATCHING, State, in_force, state_of, with_latch
+from shared.core.states import LATCHING, State, state_of, with_latch
 from shared.core.summary import Summary, parse_summary
 from shared.core.verify import UnverifiedPointer, read_former
 from shared.errors import UnverifiedError
-from shared.service.witnesses import puller_reports, witnesses_of
+from shared.service.witnesses import proved_latches, puller_reports, witnesses_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -62,13 +62,14 @@ def survey(store: Store, trust: Trust, together: Together, now: datetime, *, tro
     )
     summary = Summary() if stored is None else parse_summary(stored.data)
     pointer = None if current is None else _readable(current.data, trust)
-    witnesses = witnesses_of(store, trust, summary, pointer, reports)
-    verdict = judge_store(None if current is None else current.data, witnesses, trust, now)
+    witnesses, orphans = witnesses_of(store, trust, together, summary, pointer, reports)
+    verdict = judge_store(None if current is None else current.data, witnesses, trust, now, orphans=orphans)
     if verdict.reason in LATCHING:
         # What is remembered may be newer than the first look: only a pointer that was read after it can stand behind it.
         current = store.get(CURRENT)
-        verdict = judge_store(None if current is None else current.data, witnesses, trust, now)
-    latches = in_force(with_latch(summary.latches, verdict.reason, trust, timestamp(now)), trust)
+        verdict = judge_store(None if current is None else current.data, witnesses, trust, now, orphans=orphans)
+    known = proved_latches(store, trust, summary.latches)
+    latches = with_latch(known, verdict.reason, trust, timestamp(now))
     troubles = [reason for reason in (verdict.reason, trouble, _expired(trust, now)) if reason]
     return Survey(
         current=current,

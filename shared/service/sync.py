@@ -156,7 +156,7 @@ class _Run:
             history_rewritten=self._is_rewritten(live.pointer, head.commit),
         )
         pointer = publish(self._context, live, decision, archives, intent, self._deadline)
-        if live.formers:
+        if live.formers or live.orphan:
             told_recovered(self._context)
         if self._command.trigger is Trigger.POLLING:
             log.info("Deployed via polling fallback", deployment=pointer.deployment)
@@ -194,7 +194,7 @@ class _Run:
     def _manifest(self, live: Live) -> Manifest:
         if live.pointer is not None:
             return read_manifest(self._context.store, live.pointer.manifest.sha256)
-        former = ground(self._context, live) if live.formers else None
+        former = ground(self._context, live)
         if former is not None:
             return former
         trust, root = self._context.trust, self._context.root

@@ -8,17 +8,18 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from shared.core.canonical import parse_object
-from shared.core.names import parse_deployment, record_name
+from shared.core.names import parse_deployment, pause_name, record_name
 from shared.core.rewind import Witness
-from shared.core.verify import UnverifiedPointer, read_memory
+from shared.core.states import in_force
+from shared.core.verify import UnverifiedPointer, is_by_any_signer, is_by_current_signer, read_memory, read_record
 from shared.errors import InputError, RejectedError
 from shared.model import DeploymentId
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from shared.core.summary import Summary
-    from shared.model import Pointer, Trust
+    from shared.model import Latch, Pointer, Trust
     from shared.ports import Store, Together
 
 MAX_PULLERS = 50
@@ -38,28 +39,82 @@ def puller_reports(store: Store, together: Together) -> list[Mapping[str, object
 
 
 def witnesses_of(
-    store: Store, trust: Trust, summary: Summary, pointer: Pointer | None, reports: Sequence[Mapping[str, object]]
-) -> list[Witness]:
-    """Collect what is remembered and proved.
+    store: Store,
+    trust: Trust,
+    together: Together,
+    summary: Summary,
+    pointer: Pointer | None,
+    reports: Sequence[Mapping[str, object]],
+) -> tuple[list[Witness], list[Witness]]:
+    """Collect what is remembered and proved, and records that only a signer proves who has been revoked since.
 
     Args:
         store: Where.
         trust: Whose signature counts.
+        together: Runs the reads side by side.
         summary: Names the newest deployment on record.
-        pointer: What the store says is live; a record that is no newer is not read.
+        pointer: What the store says is live.
         reports: The pullers' last ones.
     """
     found = [witness for report in reports if (witness := _of_report(report, trust)) is not None]
+    orphans: list[Witness] = []
+    for number, record in _records(store, together, _numbers(store, summary, pointer)):
+        for proved, kept in ((_witness("record", record, trust), found), (_orphan(record, trust), orphans)):
+            # The summary is signed by nobody, nor is a name: they may only say where to look.
+            if proved is not None and (proved.pointer.epoch, proved.pointer.seq) == number:
+                kept.append(proved)
+    return found, orphans
+
+
+def _numbers(store: Store, summary: Summary, pointer: Pointer | None) -> list[tuple[int, int]]:
+    """List the deployments whose records may know better than the pointer."""
     newest = summary.newest
-    if pointer is None and newest == (0, 0):
-        newest = _newest_record(store)
-    if newest > (0, 0) and (pointer is None or newest > (pointer.epoch, pointer.seq)):
-        stored = store.get(record_name(DeploymentId(f"{newest[0]}-{newest[1]}")))
-        witness = None if stored is None else _witness("record", stored.data, trust)
-        # The summary is signed by nobody, nor is a name: they may only say where to look.
-        if witness is not None and (witness.pointer.epoch, witness.pointer.seq) == newest:
-            found.append(witness)
-    return found
+    if pointer is None:
+        number = newest if newest > (0, 0) else _newest_record(store)
+        return [number] if number > (0, 0) else []
+    # A record never comes before its pointer: that of the next deployment, or another one of this, shows a rewind.
+    own = (pointer.epoch, pointer.seq)
+    return sorted({own, (pointer.epoch, pointer.seq + 1), *([newest] if newest > own else [])})
+
+
+def _records(
+    store: Store, together: Together, numbers: Sequence[tuple[int, int]]
+) -> list[tuple[tuple[int, int], bytes]]:
+    names = [record_name(DeploymentId(f"{epoch}-{seq}")) for epoch, seq in numbers]
+    stored = together([lambda name=name: store.get(name) for name in names])  # type: ignore[misc]
+    return [(number, record.data) for number, record in zip(numbers, stored, strict=True) if record is not None]
+
+
+def proved_latches(store: Store, trust: Trust, latches: Iterable[Latch]) -> tuple[Latch, ...]:
+    """Return the latches in force that signed evidence stands behind; anybody could have written another one."""
+    return tuple(latch for latch in in_force(latches, trust) if _is_proved(store, trust, latch))
+
+
+def _is_proved(store: Store, trust: Trust, latch: Latch) -> bool:
+    stored = store.get(pause_name(latch.epoch, latch.reason))
+    try:
+        document = {} if stored is None else parse_object(stored.data, what="the evidence")
+    except InputError:
+        return False
+    sides = [_decoded(document.get(side)) for side in ("store", "remembered")]
+    return any(is_by_any_signer(UnverifiedPointer(side), trust) for side in sides)
+
+
+def _orphan(envelope: bytes, trust: Trust) -> Witness | None:
+    if is_by_current_signer(UnverifiedPointer(envelope), trust):
+        return None
+    try:
+        pointer = read_record(UnverifiedPointer(envelope), trust)
+    except RejectedError:
+        return None
+    return Witness(party="record", pointer=pointer, envelope=envelope)
+
+
+def _decoded(text: object) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True) if isinstance(text, str) else b""
+    except (binascii.Error, ValueError):
+        return b""
 
 
 def _newest_record(store: Store) -> tuple[int, int]:
@@ -75,11 +130,7 @@ def _newest_record(store: Store) -> tuple[int, int]:
 
 def proved_floor(trust: Trust, text: object) -> Witness | None:
     """Read the floor that a puller sends, base64 of an envelope; None when our own signature on it does not hold."""
-    try:
-        envelope = base64.b64decode(text, validate=True) if isinstance(text, str) else b""
-    except (binascii.Error, ValueError):
-        return None
-    return _witness("puller", envelope, trust)
+    return _witness("puller", _decoded(text), trust)
 
 
 def _of_report(report: Mapping[str, object], trust: Trust) -> Witness | None:

@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import stat
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,14 +16,18 @@ from shared.adapters.sqlite_store import SqliteStore
 from shared.cli import operator
 from shared.cli.__main__ import main
 from shared.cli.trust_home import open_home
-from shared.core.names import trust_name
+from shared.core.names import CURRENT, trust_name
+from shared.core.pointer import next_pointer, sign_pointer
 from shared.core.trust import first_trust
 from shared.errors import ConfigError
+from tests.core.samples import a_move
 from tests.fakes.trusted import a_signer
 from tests.git_server import GitServer, Received, Reply
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from shared.adapters.signer import Ed25519Signer
 
 PASSPHRASE = "correct horse battery"
 FIRST, SECOND = a_signer(1), a_signer(2)
@@ -260,3 +265,33 @@ def test_the_passphrase_is_asked_for_where_no_file_names_it(monkeypatch: pytest.
     monkeypatch.setattr(operator.getpass, "getpass", lambda _: PASSPHRASE)
     assert main(["operator", "epoch", "bump", "--reason", "x", "--home", str(desk.home), "--yes"]) == 0
     assert open_home(desk.home).newest.epoch == 2
+
+
+def live_by(desk: Desk, signer: Ed25519Signer) -> None:
+    """Let a pointer by that signer be live."""
+    trust = open_home(desk.home).newest
+    pointer = next_pointer(None, a_move(), trust=trust, now=datetime.now(UTC), poll_seconds=300.0)
+    stored = desk.store.get(CURRENT)
+    desk.store.put(CURRENT, sign_pointer(pointer, signer), if_generation=0 if stored is None else stored.generation)
+
+
+def test_a_push_does_not_revoke_the_signer_of_the_live_pointer(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    live_by(desk, FIRST)
+    desk.run("signer add", "--public-key", base64_of(SECOND.public_key))
+    assert desk.run("trust push") == 0
+    desk.run("signer revoke", "--key-id", FIRST.key_id)
+    assert desk.run("trust push") == 1
+    assert "SIGNER_STILL_LIVE" in capsys.readouterr().err
+    assert desk.store.get(trust_name(3)) is None
+    live_by(desk, SECOND)
+    assert desk.run("trust push") == 0
+    assert desk.store.get(trust_name(3)) is not None
+
+
+def test_a_leaked_key_is_revoked_by_force(desk: Desk) -> None:
+    live_by(desk, FIRST)
+    desk.run("signer add", "--public-key", base64_of(SECOND.public_key))
+    desk.run("signer revoke", "--key-id", FIRST.key_id)
+    assert desk.run("trust push") == 1
+    assert desk.run("trust push", "--force") == 0
+    assert desk.store.get(trust_name(3)) is not None

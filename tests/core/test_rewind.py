@@ -156,3 +156,50 @@ def test_an_older_refresh_of_what_is_remembered_is_live() -> None:
     newer = refreshed(a_pointer(5), commit=commit(9), now=NOW + timedelta(minutes=1), poll_seconds=300.0)
     assert judged(a_pointer(5), remembered(newer)) == StoreVerdict(pointer=a_pointer(5))
     assert newer.issued_at > timestamp(NOW)
+
+
+# Signers who have been revoked since
+
+PAST = a_signer(11)
+ROTATED = replace(TRUST, past_signers={PAST.key_id: PAST.public_key})
+ROTATED_2 = replace(ROTATED, version=2, epoch=2)
+TOO_EARLY = "the signer of the pointer was revoked before it was signed anew: operator epoch bump"
+BY_REVOKED = "what is known of the former epoch was signed by a signer who is revoked"
+
+
+def orphan(pointer: Pointer, party: str = "record") -> Witness:
+    return Witness(party=party, pointer=pointer, envelope=sign_pointer(pointer, PAST))
+
+
+def test_a_pointer_by_a_revoked_signer_asks_for_a_new_epoch() -> None:
+    for orphans in ((), (orphan(a_pointer(6)),)):
+        verdict = judge_store(orphan(a_pointer(5)).envelope, (), ROTATED, NOW, orphans=orphans)
+        assert verdict == StoreVerdict(reason="pointer_unverifiable", detail=TOO_EARLY)
+
+
+def test_in_the_new_epoch_the_newest_of_what_a_revoked_signer_wrote_is_an_orphan() -> None:
+    five, six = orphan(a_pointer(5), "store"), orphan(a_pointer(6))
+    for current, orphans, newest in (
+        (five.envelope, (six,), six),
+        (five.envelope, (), five),
+        (None, (six,), six),
+        (b"rubbish", (six,), six),
+    ):
+        verdict = judge_store(current, (), ROTATED_2, NOW, orphans=orphans)
+        assert verdict == StoreVerdict(orphan=newest, reason=PENDING, detail=BY_REVOKED)
+
+
+def test_an_orphan_of_this_very_epoch_is_none() -> None:
+    assert judge_store(None, (), ROTATED, NOW, orphans=(orphan(a_pointer(5)),)) == StoreVerdict()
+
+
+def test_what_a_current_signer_wrote_goes_before_any_orphan() -> None:
+    current = orphan(a_pointer(9)).envelope
+    verdict = judge_store(current, (FIVE,), ROTATED_2, NOW, orphans=(orphan(a_pointer(6)),))
+    assert verdict == StoreVerdict(formers=(FIVE,), reason=PENDING, detail=NO_SIGNATURE)
+    assert judge_store(None, (FIVE,), ROTATED, NOW, orphans=(orphan(a_pointer(6)),)).against == FIVE
+
+
+def test_a_pointer_of_another_line_is_no_orphan() -> None:
+    verdict = judge_store(orphan(a_pointer(5, repo="octo/other")).envelope, (), ROTATED_2, NOW)
+    assert (verdict.reason, verdict.orphan, verdict.detail) == ("pointer_unverifiable", None, NO_SIGNATURE)

@@ -72,6 +72,8 @@ RESETS = [
     ("monotonic_violation", EPOCH_2, True),
     ("monotonic_violation", ACKNOWLEDGED, False),
     ("monotonic_violation", replace(TRUST, ack=1), True),
+    ("mismatch_detected", replace(TRUST, epoch=0), False),
+    ("monotonic_violation", replace(TRUST, epoch=0), False),
 ]
 
 

@@ -16,6 +16,7 @@ from shared.core.verify import (
     etag_of,
     examine,
     floor_of,
+    is_by_any_signer,
     is_by_current_signer,
     read_former,
     read_memory,
@@ -270,6 +271,9 @@ def test_a_past_signer_proves_a_record_to_people_and_nothing_else() -> None:
     assert read_record(envelope, ROTATED).seq == 5
     assert not is_by_current_signer(envelope, ROTATED)
     assert is_by_current_signer(signed(a_pointer(5)), ROTATED)
+    assert is_by_any_signer(envelope, ROTATED)
+    assert is_by_any_signer(signed(a_pointer(5)), ROTATED)
+    assert not is_by_any_signer(envelope, TRUST)
     for read in (read_pointer, read_former, read_memory):
         with pytest.raises(UnverifiedError, match="pointer_unverifiable"):
             read(envelope, ROTATED)

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import base64
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
+from shared.adapters.clock import SystemClock
+from shared.adapters.sqlite_store import SqliteStore
 from shared.core.names import trust_name
 from shared.core.trust import sign_trust
 from shared.core.verify import UnverifiedPointer, read_pointer
+from shared.errors import UnavailableError
+from tests.fakes.breaking_store import Killed
 from tests.fakes.trusted import OPERATOR, a_signer, following
-from tests.fakes.world import SIGNER, TRUST
+from tests.fakes.world import SIGNER, TRUST, World
 from tests.functions.cloud import SEED, skill_text
+from tests.service.test_rewinds import Down
+from tests.service.test_rewinds_seen_late import DiesBehindThePointer
 
 if TYPE_CHECKING:
     from shared.model import Trust
@@ -174,3 +181,52 @@ def test_a_trust_that_does_not_follow_degrades_and_blocks_nothing(deployed: Clou
 def test_a_report_with_an_unknown_state_is_refused(deployed: Cloud) -> None:
     answer = deployed.puller("POST", "/v1/report", json={"outcome": "current", "reasons": [], "state": "FINE"})
     assert (answer.status_code, answer.json["code"]) == (400, "REPORT_INVALID")
+
+
+# A look at the trust that fails accuses nobody
+
+
+def other_instance(cloud: Cloud) -> World:
+    """An instance that knows the newest trust, over the same store."""
+    world = World(store=cloud.store)
+    world.clock, world.source = SystemClock(), Down(world.repository)  # type: ignore[assignment]
+    world.look_at_trust()
+    return world
+
+
+def poll_while_the_trust_cannot_be_read(cloud: Cloud):  # noqa: ANN201 - the framework's answer
+    real = SqliteStore.get
+
+    def get(self: SqliteStore, name: str):  # noqa: ANN202 - as the store's
+        if name == trust_name(2):
+            raise UnavailableError("STORE_UNAVAILABLE", "no answer")
+        return real(self, name)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SqliteStore, "get", get)
+        return cloud.operator("poll", "POST", "/api/poll")
+
+
+def test_one_failed_read_of_the_trust_takes_back_nothing(deployed: Cloud) -> None:
+    push(deployed, "One more.")
+    assert deployed.operator("poll", "POST", "/api/poll").status_code == 200  # this instance knows version 1
+    floor = base64.b64encode(deployed.puller("GET", "/v1/current").data).decode()
+    deployed.puller("POST", "/v1/report", json={"outcome": "current", "reasons": [], "floor": floor})
+    upload(deployed, TRUST, signer_keys=BOTH)
+    other = other_instance(deployed)
+    other.signer = SECOND
+    other.roll_back("1-1")
+    assert other.pointer.deployment == "1-3"
+    assert poll_while_the_trust_cannot_be_read(deployed).status_code == 503
+    assert other.pointer.deployment == "1-3"
+
+
+def test_one_failed_read_of_the_trust_latches_nothing(deployed: Cloud) -> None:
+    assert deployed.operator("poll", "POST", "/api/poll").status_code == 200
+    upload(deployed, TRUST, epoch=2)
+    other = other_instance(deployed)
+    other.store = DiesBehindThePointer(other.store)
+    with suppress(Killed):
+        other.poll()
+    assert poll_while_the_trust_cannot_be_read(deployed).status_code == 503
+    assert deployed.operator("poll", "POST", "/api/poll").status_code == 200

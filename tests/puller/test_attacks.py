@@ -18,7 +18,7 @@ from shared.core.names import CURRENT, object_name, record_name, trust_name
 from shared.core.pointer import PAYLOAD_TYPE, sign_pointer
 from shared.core.trust import sign_trust
 from shared.model import Digest, ManifestRef, SkillFile
-from tests.fakes.release_transport import answer
+from tests.fakes.release_transport import answer, refusal
 from tests.fakes.trusted import OPERATOR, a_signer, following
 from tests.fakes.world import SIGNER, TRUST, skill
 from tests.puller.edge import Edge
@@ -205,7 +205,7 @@ def fast_forward_with_a_record_of_another_manifest(edge: Edge) -> None:
     forward(edge, changed(manifest=ManifestRef(sha256=OTHER, size=1, skills=1))(edge.world.pointer))
 
 
-@row(DEGRADED, "pointer_unverifiable")
+@row(DEGRADED, "history_unproven")
 def fast_forward_with_a_record_of_a_stranger(edge: Edge) -> None:
     forward(edge, sign_pointer(edge.world.pointer, STRANGER))
 
@@ -218,6 +218,28 @@ def fast_forward_without_a_record(edge: Edge) -> None:
 @row(DEGRADED, "history_unproven")
 def fast_forward_with_the_record_of_another_deployment(edge: Edge) -> None:
     forward(edge, changed(seq=2, history=())(edge.world.pointer))
+
+
+@row(DEGRADED, "history_unproven")
+def fast_forward_with_a_record_that_a_revoked_signer_made_up(edge: Edge) -> None:
+    forged = [
+        changed(epoch=99),
+        changed(channel="staging"),
+        changed(manifest=ManifestRef(sha256=OTHER, size=1, skills=1)),
+    ]
+    records = [forge(edge.world.pointer) for forge in forged]
+    name = record_name(edge.world.pointer.deployment)
+    edge.world.operate(signer_keys=BOTH_SIGNERS)
+    edge.world.look_at_trust()
+    edge.world.signer = SECOND
+    for number in range(20):
+        edge.world.deploy(skill("a", f"Number {number}."))
+    edge.world.operate(signer_keys={SECOND.key_id: SECOND.public_key})
+    edge.world.look_at_trust()
+    for record in records:
+        overwrite(edge, name, record)
+        edge.look()
+        assert edge.follower.standing.reasons == ("history_unproven",)
 
 
 # Time
@@ -364,6 +386,18 @@ def a_signer_is_rotated(edge: Edge) -> None:
     edge.world.poll()
     edge.look()
     operated(edge, signer_keys={SECOND.key_id: SECOND.public_key})
+    edge.look()
+
+
+@row(READY)
+def one_failed_request_for_the_trust(edge: Edge) -> None:
+    edge.function.announces = False  # a release instance that has not looked at the trust for up to a minute
+    edge.world.bump()
+    edge.world.poll()  # another instance publishes 2-1
+    edge.function.fault = lambda request: refusal(503, "BUSY") if "/v1/trust/" in request.url.path else None
+    edge.look()
+    assert edge.follower.standing.condition.value == DEGRADED
+    edge.function.fault = lambda _: None
     edge.look()
 
 

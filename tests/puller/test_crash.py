@@ -11,13 +11,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shared.core.names import CURRENT
 from shared.puller.follow import Result
+from tests.fakes.release_transport import refusal
 from tests.fakes.world import World, skill
 from tests.puller.edge import Edge, Quick, skill_sets
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from shared.ports import StoredObject
 
 STEPS = ("create", "write", "mode", "sync", "rename", "make_folder", "unlink", "remove_folder", "touch")
 
@@ -195,3 +199,60 @@ def test_a_removed_name_waits_its_two_seconds_even_over_a_crash(tmp_path: Path) 
     edge.restart()
     edge.look()
     assert sum(edge.world.clock.slept) > 1.5
+
+
+def cut_short(edge: Edge, at: int) -> None:
+    """Kill the next install at that change of the disk, and restart."""
+    edge.calls = Counted(at, Killed)
+    edge.restart()
+    with suppress(Killed):
+        edge.look()
+    edge.calls = Quick()
+    edge.restart()
+
+
+def taken_back(edge: Edge, old: StoredObject | None) -> None:
+    """Put an older pointer in the place of the live one."""
+    new = edge.world.store.get(CURRENT)
+    assert old is not None
+    assert new is not None
+    edge.world.store.put(CURRENT, old.data, if_generation=new.generation)
+
+
+@pytest.mark.parametrize("at", range(4, 60, 3))
+def test_an_install_that_was_cut_short_is_completed_though_what_is_offered_now_is_refused(
+    tmp_path: Path, at: int
+) -> None:
+    edge = Edge(tmp_path)
+    edge.world.deploy(skill("a", "One."), skill("b", "One."))
+    edge.look()
+    old = edge.world.store.get(CURRENT)
+    edge.world.deploy(skill("a", "Two."), skill("b", "Two."))
+    cut_short(edge, at)
+    interrupted = edge.follower.state.installing is not None
+    taken_back(edge, old)
+    edge.look()
+    texts = {data.splitlines()[-1] for data in edge.files().values()}
+    assert len(texts) == 1
+    assert not interrupted or texts == {b"Two."}
+    assert edge.follower.state.installing is None
+
+
+def test_while_it_cannot_be_completed_the_refusal_is_still_told(tmp_path: Path) -> None:
+    edge = Edge(tmp_path)
+    edge.world.deploy(skill("a", "One."))
+    edge.look()
+    old = edge.world.store.get(CURRENT)
+    edge.world.deploy(skill("a", "Two."), skill("b", "Two."))
+    at = 1
+    while edge.follower.state.installing is None:
+        cut_short(edge, at)
+        at += 1
+    taken_back(edge, old)
+    edge.function.fault = lambda request: refusal(503, "BUSY") if "/v1/objects/" in request.url.path else None
+    assert edge.look() is Result.REFUSED
+    assert edge.follower.standing.reasons == ("mismatch_detected",)
+    edge.function.fault = lambda _: None
+    edge.look()
+    assert edge.follower.state.installing is None
+    assert edge.follower.standing.reasons == ("mismatch_detected",)
