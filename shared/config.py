@@ -145,7 +145,14 @@ class Settings:
     )
     skills_dir: Path = _setting("SKILLS_DIR", Path, "/data/skills", "volume", "The folder that the gateway watches.")
     backup_dir: Path = _setting(
-        "BACKUP_DIR", Path, "/data/backups/skills", "volume", "Where foreign files go that stand in a skill's way."
+        "BACKUP_DIR",
+        Path,
+        "/data/backups/skills",
+        "volume",
+        "Where the set as it stood before each deployment is kept, with foreign files that stood in a skill's way.",
+    )
+    backup_max_bytes: int = _setting(
+        "BACKUP_MAX_BYTES", positive_int, "1073741824", "volume", "What all backups may take together, in bytes."
     )
     release_url: str | None = _setting("RELEASE_URL", text, None, "volume", "Base URL of the release function.")
     puller_id: str | None = _setting("PULLER_ID", text, None, "volume", "This puller's name, a slug.")

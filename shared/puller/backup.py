@@ -128,8 +128,11 @@ class Backup:
         target = name = f"{self._base(path)}/{path}"
         number = 1
         while self._root.stat(name) is not None:
-            if blob is not None and blob_at(self._root, name) == blob:
+            held = blob_at(self._root, name)
+            if blob is not None and held == blob:
                 return None
+            if held in self._known.get(path, ()) and held is not None:
+                return name  # our own copy of what stood there by rights; what really stood there takes its place
             number += 1
             name = f"{target}.{number}"
         return name

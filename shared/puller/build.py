@@ -16,6 +16,7 @@ from shared.puller.client import TIMEOUT, ReleaseClient
 from shared.puller.files import Calls
 from shared.puller.follow import Follower
 from shared.puller.install import Installer, open_volume
+from shared.puller.snapshot import Snapshots
 from shared.puller.trust import VolumeTrust
 
 if TYPE_CHECKING:
@@ -87,7 +88,8 @@ def open_follower(
         client = ReleaseClient(http, clock)
         installer = Installer(volume, client, clock, settings.skills_layout, stop.is_set)
         trust = VolumeTrust(volume.own, anchor_of(settings), clock)
-        yield Follower(volume, client, installer, trust, clock)
+        snapshots = Snapshots(volume, clock, settings.backup_max_bytes)
+        yield Follower(volume, client, installer, trust, clock, snapshots)
 
 
 def _http(settings: Settings, transport: httpx.BaseTransport | None) -> httpx.Client:

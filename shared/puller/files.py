@@ -48,6 +48,10 @@ class Calls:
         """Give a file or folder another name, replacing a file that has it."""
         os.replace(name, target, src_dir_fd=fd, dst_dir_fd=target_fd)
 
+    def link(self, name: str, target: str, fd: int, target_fd: int) -> None:
+        """Give a file a second name."""
+        os.link(name, target, src_dir_fd=fd, dst_dir_fd=target_fd, follow_symlinks=False)
+
     def make_folder(self, name: str, fd: int) -> None:
         """Make an empty folder."""
         os.mkdir(name, FOLDER_MODE, dir_fd=fd)
@@ -169,6 +173,19 @@ class Root:
             self._calls.rename(name, target_name, fd, target_fd)
             self._calls.sync(target_fd)
             self._calls.sync(fd)
+
+    def link(self, path: str, target: str) -> None:
+        """Give a file a second name in the same root; whoever writes the one then writes the other."""
+        with self.parent(path) as (fd, name), self.parent(target) as (target_fd, target_name):
+            self._calls.link(name, target_name, fd, target_fd)
+
+    def sync_all_folders(self, folder: str) -> None:
+        """Make all names below a folder survive a loss of power."""
+        for name in self.names(folder):
+            found = self.stat(f"{folder}/{name}")
+            if found is not None and stat.S_ISDIR(found.st_mode):
+                self.sync_all_folders(f"{folder}/{name}")
+        self.sync(folder)
 
     def delete(self, path: str) -> None:
         """Remove a file or link."""

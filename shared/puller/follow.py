@@ -13,7 +13,7 @@ from shared import log
 from shared.core.manifest import MAX_MANIFEST_BYTES, parse_manifest
 from shared.core.names import timestamp
 from shared.core.states import in_force, state_of, with_latch
-from shared.core.verify import UnverifiedPointer, etag_of, examine, floor_of, is_by_current_signer, read_record
+from shared.core.verify import UnverifiedPointer, etag_of, floor_of, read_record
 from shared.errors import (
     DeadlineError,
     DeniedError,
@@ -23,16 +23,18 @@ from shared.errors import (
     UnavailableError,
     UnverifiedError,
 )
-from shared.model import DeploymentId
+from shared.puller.check import PointerCheck
 from shared.puller.report import Reporter, Result, Word
 from shared.puller.state import load_state, save_state
 
 if TYPE_CHECKING:
-    from shared.core.verify import Verdict
-    from shared.model import Floor, Manifest, Pointer
+    from collections.abc import Callable
+
+    from shared.model import Manifest, Pointer
     from shared.ports import Clock
     from shared.puller.client import ReleaseClient
     from shared.puller.install import Installer, Volume
+    from shared.puller.snapshot import Snapshots
     from shared.puller.state import State
     from shared.puller.trust import VolumeTrust
 
@@ -40,8 +42,6 @@ LONGEST_PAUSE_SECONDS = 30.0
 LONGEST_PAUSE_UNASKED_SECONDS = 10.0
 """While the release function does not answer and does not say when to come again."""
 _DOUBLINGS = 6
-# A newer trust may name the signer, or the epoch, that is unknown.
-_PUZZLES = frozenset({"pointer_unverifiable", "monotonic_violation"})
 _BUNDLE_CODES = frozenset({"bundle_mismatch", "bundle_rejected"})
 
 
@@ -65,16 +65,25 @@ class Follower:
         installer: Changes the volume.
         trust: Whose signature counts.
         clock: For dates and pauses.
+        snapshots: The backups; None keeps none.
     """
 
     def __init__(
-        self, volume: Volume, client: ReleaseClient, installer: Installer, trust: VolumeTrust, clock: Clock
+        self,
+        volume: Volume,
+        client: ReleaseClient,
+        installer: Installer,
+        trust: VolumeTrust,
+        clock: Clock,
+        snapshots: Snapshots | None = None,
     ) -> None:
         self._volume = volume
         self._client = client
         self._installer = installer
         self._trust = trust
+        self._check = PointerCheck(client, trust, clock)
         self._clock = clock
+        self._snapshots = snapshots
         self._reporter = Reporter(client, clock)
         newest = trust.newest
         line = (newest.channel, newest.repo, newest.ref)
@@ -87,7 +96,6 @@ class Follower:
         self._failures = 0
         self._retry_after = 0.0
         self._unreachable = ""
-        self._puzzle = ""
         self.offered: Pointer | None = None
         """What was offered last, if it could be believed."""
         self.standing = state_of((), self._state.latches, newest)
@@ -119,7 +127,16 @@ class Follower:
             message = _MESSAGES[word.outcome]
             log.warning(message, code=word.reasons[0], detail=ending.detail)
         self._reporter.note(word, self._state)
+        self._back_up(lambda snapshots: snapshots.make_ready(self._state))
         return word.outcome
+
+    def _back_up(self, act: Callable[[Snapshots], None]) -> None:
+        """Look after the backups; what they fail at is told, and keeps nothing from being installed."""
+        try:
+            if self._snapshots is not None:
+                act(self._snapshots)
+        except OSError as error:
+            log.warning("The backup cannot be made", code=f"OS_{error.errno}", detail=str(error))
 
     def pause_seconds(self, interval: float) -> float:
         """Return how long to wait before the next look: longer and longer while one fails, and as long as was asked for."""
@@ -189,7 +206,7 @@ class Follower:
         self._trust.look(self._client, announced=self._client.announced_trust)
         # "Not modified" is no proof of freshness: the pointer that is known is judged again, and may have expired.
         envelope = self._state.envelope if answer is None else answer
-        self.offered = pointer = self._explained(envelope)
+        self.offered = pointer = self._check.pointer(envelope, self._state.floor)
         holding = in_force(self._state.latches, self._trust.newest)
         if holding:
             return Word(outcome=Result.REFUSED, reasons=tuple(sorted({latch.reason for latch in holding})))
@@ -205,6 +222,7 @@ class Follower:
 
     def _install(self, pointer: Pointer, manifest: Manifest) -> Word:
         known = self._state.deployment == pointer.deployment
+        self._back_up(lambda snapshots: snapshots.hand_over(self._state, pointer.deployment))
         done = self._installer.install(self._state, manifest, pointer.deployment, self._remember)
         if known and not done.changed and self._state.installing is None:
             self._state = done.state
@@ -225,44 +243,6 @@ class Follower:
     def _remember(self, state: State) -> None:
         save_state(self._volume.own, state)
         self._state = state
-
-    def _explained(self, envelope: bytes) -> Pointer:
-        """Judge an envelope, once more under a newer trust if there is one that may explain what is odd."""
-        try:
-            return self._verified(envelope)
-        except UnverifiedError as error:
-            if error.code not in _PUZZLES or etag_of(envelope) == self._puzzle:
-                raise
-            # Nobody is accused before the trust was looked at; while that fails, the release function counts as unreachable.
-            newer = self._trust.look(self._client, puzzled=True)
-            self._puzzle = etag_of(envelope)
-            if not newer:
-                raise
-            return self._verified(envelope)
-
-    def _verified(self, envelope: bytes) -> Pointer:
-        given, now, trust = UnverifiedPointer(envelope), self._clock.now(), self._trust.newest
-        floor = self._state.floor
-        verdict = examine(given, trust, floor, now)
-        if verdict.reason == "history_unproven" and floor is not None:
-            verdict = examine(given, trust, floor, now, proven=self._proven(floor, verdict))
-        if verdict.pointer is None:
-            raise UnverifiedError(verdict.reason, verdict.detail)
-        return verdict.pointer
-
-    def _proven(self, floor: Floor, unproven: Verdict) -> Pointer:
-        # Away for longer than the pointer's history: the record of what was accepted here must still be theirs.
-        try:
-            record = self._client.record(DeploymentId(f"{floor.epoch}-{floor.seq}"))
-            pointer = read_record(UnverifiedPointer(record), self._trust.newest)
-        except (NotFoundError, UnverifiedError):
-            raise UnverifiedError(unproven.reason, unproven.detail) from None
-        # A key that was revoked may be in wrong hands: it can still vouch for what was accepted, and accuse nobody.
-        if pointer.manifest.sha256 != floor.digest and not is_by_current_signer(
-            UnverifiedPointer(record), self._trust.newest
-        ):
-            raise UnverifiedError(unproven.reason, unproven.detail)
-        return pointer
 
     def _is_older_refresh(self, pointer: Pointer) -> bool:
         floor = self._state.floor

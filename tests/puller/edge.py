@@ -12,6 +12,7 @@ from shared.puller.client import ReleaseClient
 from shared.puller.files import Calls
 from shared.puller.follow import Follower, Result
 from shared.puller.install import Installer, open_volume
+from shared.puller.snapshot import Snapshots
 from shared.puller.trust import VolumeTrust
 from tests.fakes.release_transport import ReleaseFunction
 from tests.fakes.world import TRUST, World, skill
@@ -35,8 +36,16 @@ class Edge:
     """The volume side. `calls` changes the disk, so that a test can count or break what it does."""
 
     def __init__(
-        self, folder: Path, world: World | None = None, *, layouts: tuple[str, ...] = BOTH, anchor: Trust = TRUST
+        self,
+        folder: Path,
+        world: World | None = None,
+        *,
+        layouts: tuple[str, ...] = BOTH,
+        anchor: Trust = TRUST,
+        max_bytes: int | None = None,
     ) -> None:
+        """`max_bytes`: what backups may take; None keeps none."""
+        self.max_bytes = max_bytes
         self.folder = folder
         self.skills = folder / "skills"
         self.backups = folder / "backups" / "skills"
@@ -53,7 +62,10 @@ class Edge:
         self.client = ReleaseClient(self.function.client(), self.world.clock)
         installer = Installer(self.volume, self.client, self.world.clock, self.layouts)
         self.trust = VolumeTrust(self.volume.own, self.anchor, self.world.clock)
-        self.follower = Follower(self.volume, self.client, installer, self.trust, self.world.clock)
+        snapshots = None
+        if self.max_bytes is not None:
+            snapshots = Snapshots(self.volume, self.world.clock, self.max_bytes)
+        self.follower = Follower(self.volume, self.client, installer, self.trust, self.world.clock, snapshots)
 
     def look(self) -> Result:
         return self.follower.look()

@@ -42,7 +42,7 @@ class Machine(RuleBasedStateMachine):
         super().__init__()
         self.folder = Path(tempfile.mkdtemp(prefix="machine-"))
         self.world = World()
-        self.edge = Edge(self.folder / "volume", self.world)
+        self.edge = Edge(self.folder / "volume", self.world, max_bytes=2**30)
         self.published: set[frozenset[tuple[str, bytes]]] = {frozenset()}
         self.floor = (0, 0)
         self.snapshot: MemoryStore | None = None

@@ -188,7 +188,11 @@ def test_a_process_that_is_killed_at_any_time_is_completed_by_the_next(served: S
     wanted |= {f"{key}.md": files["SKILL.md"] for key, files in served.world.live().items()}
     found = {path.relative_to(skills).as_posix(): path.read_bytes() for path in skills.rglob("*") if path.is_file()}
     assert found == wanted | {".reload": b""}
-    assert not (served.folder / "data" / "backups").exists()
+    texts = [(f"s{each}", f"Text {number}.") for number in range(4) for each in range(number, number + 20)]
+    ours = {data for key, text in texts for data in skill(key, text, notes="n").values()}
+    kept = [path for path in (served.folder / "data" / "backups").rglob("*") if path.is_file()]
+    assert {path.read_bytes() for path in kept} <= ours, "nothing was taken for foreign"
+    assert not [path for path in kept if path.suffix == ".2"]
 
 
 def wait_until(holds: Callable[[], bool]) -> None:
