@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from shared import log
 from shared.config import current_settings
-from shared.errors import ConfigError, ConflictError
-from shared.puller.build import open_follower
+from shared.errors import ConfigError, ConflictError, DeniedError, NotFoundError, UnavailableError, UnverifiedError
+from shared.puller.build import compare, open_client, open_follower
 from shared.puller.clock import StoppableClock
 from shared.puller.loop import Loop, look
 from shared.puller.report import Result
@@ -28,9 +28,10 @@ EXIT_UNREACHABLE = 69
 EXIT_LOCKED = 75
 EXIT_CONFIG = 78
 _EXITS = {Result.REFUSED: EXIT_REFUSED, Result.FAILED: EXIT_REFUSED, Result.UNREACHABLE: EXIT_UNREACHABLE}
-_HELP = """exit codes: 0 current or installed (--once), or ended by SIGTERM or SIGINT; 1 what is offered was refused or the
-install failed (--once); 69 the release function cannot be reached or does not accept the key (--once); 75 another puller
-holds this volume; 78 a setting is missing or wrong (named in the log)."""
+_HELP = """exit codes: 0 current or installed (--once), answered (--check), as installed (--verify), or ended by SIGTERM or
+SIGINT; 1 what is offered was refused or the install failed (--once), or a file is not as it was installed (--verify); 69
+the release function cannot be reached or does not accept the key (--once, --check); 75 another puller holds this volume;
+78 a setting is missing or wrong (named in the log)."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -43,14 +44,25 @@ def main(arguments: list[str] | None = None) -> int:
         The exit status, as `--help` tells.
     """
     parser = argparse.ArgumentParser(prog="python -m shared.puller", description=__doc__, epilog=_HELP)
-    parser.add_argument("--once", action="store_true", help="look at the pointer once and end")
-    once = parser.parse_args(arguments).once
+    ways = parser.add_mutually_exclusive_group()
+    ways.add_argument("--once", action="store_true", help="look at the pointer once and end")
+    ways.add_argument(
+        "--check", action="store_true", help="ask for the pointer with these settings, and change nothing"
+    )
+    ways.add_argument(
+        "--verify", action="store_true", help="compare the volume with what was installed, and change nothing"
+    )
+    options = parser.parse_args(arguments)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _stopper(stop))
     try:
         settings = current_settings()
-        return _once(settings, stop) if once else _forever(settings, stop)
+        if options.check:
+            return _check(settings, stop)
+        if options.verify:
+            return _verify(settings)
+        return _once(settings, stop) if options.once else _forever(settings, stop)
     except ConfigError as error:
         log.error("The puller cannot start", code=error.code, detail=error.message)
         return EXIT_CONFIG
@@ -67,10 +79,34 @@ def _once(settings: Settings, stop: threading.Event) -> int:
         return _EXITS.get(look(follower), 0)
 
 
-def _forever(settings: Settings, stop: threading.Event) -> int:
-    status = None if settings.puller_port is None else StatusServer(settings.puller_port)
+def _check(settings: Settings, stop: threading.Event) -> int:
     try:
-        Loop(current_settings, StoppableClock(stop), stop, status=status).run(settings)
+        with open_client(settings, StoppableClock(stop)) as client:
+            client.current(None)
+    except NotFoundError:
+        log.info("The release function answers; nothing is deployed yet", url=settings.release_url)
+    except (UnavailableError, DeniedError, UnverifiedError) as error:
+        log.error("The release function gives nothing", code=error.code, detail=error.message)
+        return EXIT_UNREACHABLE
+    else:
+        log.info("The release function answers", url=settings.release_url)
+    return 0
+
+
+def _verify(settings: Settings) -> int:
+    differences = compare(settings)
+    for path, what in differences:
+        log.warning("A file is not as it was installed", path=path, what=what)
+    if not differences:
+        log.info("The volume is as it was installed", folder=settings.skills_dir)
+    return EXIT_REFUSED if differences else 0
+
+
+def _forever(settings: Settings, stop: threading.Event) -> int:
+    clock = StoppableClock(stop)
+    status = None if settings.puller_port is None else StatusServer(settings.puller_port, clock)
+    try:
+        Loop(current_settings, clock, stop, status=status).run(settings)
     finally:
         if status is not None:
             status.close()

@@ -11,12 +11,14 @@ import httpx
 
 from shared import log
 from shared.core.trust import first_trust
-from shared.errors import ConfigError, ConflictError, UnverifiedError
+from shared.errors import ConfigError, ConflictError, InputError, UnverifiedError
 from shared.puller.client import TIMEOUT, ReleaseClient
-from shared.puller.files import Calls
+from shared.puller.files import Calls, Root
 from shared.puller.follow import Follower
 from shared.puller.install import Installer, open_volume
+from shared.puller.look import look
 from shared.puller.snapshot import Snapshots
+from shared.puller.state import read_state
 from shared.puller.trust import VolumeTrust
 
 if TYPE_CHECKING:
@@ -90,6 +92,42 @@ def open_follower(
         trust = VolumeTrust(volume.own, anchor_of(settings), clock)
         snapshots = Snapshots(volume, clock, settings.backup_max_bytes)
         yield Follower(volume, client, installer, trust, clock, snapshots)
+
+
+@contextmanager
+def open_client(
+    settings: Settings, clock: Clock, transport: httpx.BaseTransport | None = None
+) -> Iterator[ReleaseClient]:
+    """Open what asks the release function, and nothing else.
+
+    Raises:
+        ConfigError: a setting is missing or wrong.
+    """
+    check(settings)
+    with _http(settings, transport) as http:
+        yield ReleaseClient(http, clock)
+
+
+def compare(settings: Settings) -> list[tuple[str, str]]:
+    """Compare the volume with what was installed; nothing is changed and no lock is taken.
+
+    Returns:
+        Each path that differs, with `missing` or `changed`.
+
+    Raises:
+        ConfigError: `STATE_UNREADABLE`, nothing was ever installed here, or what is remembered is damaged.
+    """
+    own = Root(settings.skills_dir.resolve().parent / ".skill-sync", Calls())
+    try:
+        state = read_state(own)
+    except (OSError, InputError, ValueError):
+        raise ConfigError("STATE_UNREADABLE", f"{own.path} holds no state that can be read") from None
+    seen = look(Root(settings.skills_dir.resolve(), Calls()), state.installed)
+    return [
+        (path, "missing" if path not in seen else "changed")
+        for path, blob in sorted(state.installed.items())
+        if path not in seen or seen[path].blob != blob
+    ]
 
 
 def _http(settings: Settings, transport: httpx.BaseTransport | None) -> httpx.Client:

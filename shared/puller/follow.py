@@ -6,6 +6,7 @@ Whatever goes wrong, what is installed stays and is served on; the next look tri
 from __future__ import annotations
 
 import errno
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -96,6 +97,11 @@ class Follower:
         self._failures = 0
         self._retry_after = 0.0
         self._unreachable = ""
+        self.looks: Counter[str] = Counter()
+        """How many looks ended in which way, since this follower began."""
+        self.looked_at = ""
+        self.verified_at: float | None = None
+        """When (monotonic seconds) the volume was last known to equal the live pointer."""
         self.offered: Pointer | None = None
         """What was offered last, if it could be believed."""
         self.standing = state_of((), self._state.latches, newest)
@@ -116,6 +122,7 @@ class Follower:
         ending = self._judged(self._ending())
         if ending.word.outcome is Result.REFUSED and self._state.installing is not None:
             self._finish()
+        self._count(ending.word.outcome)
         self._failures = self._failures + 1 if ending.costly else 0
         self._retry_after = ending.retry_after_seconds
         word = ending.word
@@ -129,6 +136,12 @@ class Follower:
         self._reporter.note(word, self._state)
         self._back_up(lambda snapshots: snapshots.make_ready(self._state))
         return word.outcome
+
+    def _count(self, outcome: Result) -> None:
+        self.looks[outcome.value] += 1
+        self.looked_at = timestamp(self._clock.now())
+        if outcome in {Result.CURRENT, Result.INSTALLED}:
+            self.verified_at = self._clock.monotonic()
 
     def _back_up(self, act: Callable[[Snapshots], None]) -> None:
         """Look after the backups; what they fail at is told, and keeps nothing from being installed."""

@@ -65,17 +65,17 @@ class Loop:
             try:
                 with open_follower(settings, self._clock, self._stop, self._transport) as follower:
                     log.info("The puller follows", url=settings.release_url, folder=settings.skills_dir)
-                    self._show(follower)
+                    self._show(follower, settings)
                     settings = self._follow(follower, settings)
             except OSError as error:
                 log.error("The volume cannot be used", code=f"OS_{error.errno}", detail=str(error))
-                self._show(None)
+                self._show(None, settings)
                 self._clock.sleep(REOPEN_SECONDS)
                 settings = self._fresh(settings)
 
-    def _show(self, follower: Follower | None) -> None:
+    def _show(self, follower: Follower | None, settings: Settings) -> None:
         if self._status is not None:
-            self._status.show(follower)
+            self._status.show(follower, settings.pull_interval_seconds)
 
     def _follow(self, follower: Follower, settings: Settings) -> Settings:
         while not self._stop.is_set():

@@ -85,6 +85,16 @@ def load_state(root: Root, now: datetime) -> State:
         return State()
 
 
+def read_state(root: Root) -> State:
+    """Read the state and change nothing.
+
+    Raises:
+        OSError: there is none, or the disk refuses.
+        InputError: it is damaged; ValueError too.
+    """
+    return _parse(b"".join(root.chunks(STATE)))
+
+
 def save_state(root: Root, state: State) -> None:
     """Replace the state. A crash leaves the old one or the new one; a draft that it leaves is thrown away by the next save."""
     root.clear(_DRAFT)

@@ -10,23 +10,86 @@ from typing import TYPE_CHECKING
 from shared.core.boot import boot_status
 from shared.core.latches import latches_document
 from shared.core.states import MISMATCH, VIOLATION, Condition, next_action
+from shared.puller.report import Result
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from shared.ports import Clock
     from shared.puller.follow import Follower
 
 HOST = "127.0.0.1"
 TIMEOUT_SECONDS = 5.0
+STALE_AFTER_POLLS = 3
+METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+def _json(status: int, document: dict[str, object]) -> tuple[int, str, bytes]:
+    return status, "application/json", json.dumps(document).encode() + b"\n"
 
 
 def documents(follower: Follower) -> dict[str, Callable[[], dict[str, object]]]:
     """Return the answers by path."""
     return {
+        "/status": lambda: status(follower),
         "/api/operational-state": lambda: operational_state(follower),
         "/api/dr-state": lambda: dr_state(follower),
         "/api/boot-status": lambda: boot_status(follower.standing.reasons),
     }
+
+
+def status(follower: Follower) -> dict[str, object]:
+    """Say what is installed, since when, and how the last look ended."""
+    state, standing = follower.state, follower.standing
+    return {
+        "state": standing.condition.value,
+        "reasons": list(standing.reasons),
+        "deployment": state.deployment,
+        "manifest": state.manifest,
+        "installed_at": state.installed_at,
+        "files": len(state.installed),
+        "installing": state.installing is not None,
+        "trust_version": follower.trust.newest.version,
+        "last_look": follower.looked_at or None,
+        "looks": dict(follower.looks),
+    }
+
+
+def is_verified(follower: Follower, now: float, interval: float) -> bool:
+    """Whether the volume was known to equal the live pointer within the last three polls.
+
+    Args:
+        follower: Who looks.
+        now: Monotonic seconds.
+        interval: Seconds between two looks.
+    """
+    return follower.verified_at is not None and now - follower.verified_at <= STALE_AFTER_POLLS * interval
+
+
+def metrics(follower: Follower, now: float, interval: float) -> str:
+    """Write the figures in Prometheus' text format (https://prometheus.io/docs/instrumenting/exposition_formats/)."""
+    state, standing = follower.state, follower.standing
+    lines = [
+        "# HELP skill_sync_puller_up Whether the volume was verified equal to the live pointer within three polls.",
+        "# TYPE skill_sync_puller_up gauge",
+        f"skill_sync_puller_up {int(is_verified(follower, now, interval))}",
+        "# HELP skill_sync_puller_state The operational state.",
+        "# TYPE skill_sync_puller_state gauge",
+        *(f'skill_sync_puller_state{{state="{each.value}"}} {int(each is standing.condition)}' for each in Condition),
+        "# HELP skill_sync_puller_looks_total Looks at the pointer by how they ended.",
+        "# TYPE skill_sync_puller_looks_total counter",
+        *(
+            f'skill_sync_puller_looks_total{{outcome="{each.value}"}} {follower.looks[each.value]}'
+            for each in sorted(Result)
+        ),
+        "# HELP skill_sync_puller_files Files that are installed.",
+        "# TYPE skill_sync_puller_files gauge",
+        f"skill_sync_puller_files {len(state.installed)}",
+        "# HELP skill_sync_puller_trust_version The newest version of the trust that is believed.",
+        "# TYPE skill_sync_puller_trust_version gauge",
+        f"skill_sync_puller_trust_version {follower.trust.newest.version}",
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def operational_state(follower: Follower) -> dict[str, object]:
@@ -66,12 +129,15 @@ class StatusServer:
 
     Args:
         port: On 127.0.0.1; 0 lets the system choose.
+        clock: Says how long ago something was.
 
     Raises:
         OSError: the port cannot be used.
     """
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, clock: Clock) -> None:
+        self._clock = clock
+        self._interval = 0.0
         self._follower: Follower | None = None
         outer = self
 
@@ -79,9 +145,9 @@ class StatusServer:
             timeout = TIMEOUT_SECONDS
 
             def do_GET(self) -> None:
-                status, body = outer.answer(self.path)
+                status, kind, body = outer.answer(self.path)
                 self.send_response(status)
-                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Type", kind)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)
@@ -99,19 +165,25 @@ class StatusServer:
         """Where it listens."""
         return int(self._server.server_address[1])
 
-    def show(self, follower: Follower | None) -> None:
-        """Tell of this follower from now on; None while there is none."""
-        self._follower = follower
+    def show(self, follower: Follower | None, interval: float) -> None:
+        """Tell of this follower from now on, which looks so often (seconds); None while there is none."""
+        self._follower, self._interval = follower, interval
 
-    def answer(self, path: str) -> tuple[int, bytes]:
-        """Return status and body for a path."""
-        follower = self._follower
+    def answer(self, path: str) -> tuple[int, str, bytes]:
+        """Return status, content type and body for a path."""
+        follower, now = self._follower, self._clock.monotonic()
+        path = path.partition("?")[0]
         if follower is None:
-            return 503, b'{"error": "the volume is not open", "code": "VOLUME_CLOSED"}\n'
-        document = documents(follower).get(path.partition("?")[0])
+            return _json(503, {"error": "the volume is not open", "code": "VOLUME_CLOSED"})
+        if path == "/metrics":
+            return 200, METRICS_TYPE, metrics(follower, now, self._interval).encode()
+        if path == "/healthz":
+            healthy = is_verified(follower, now, self._interval)
+            return _json(200 if healthy else 503, {"ok": healthy, "state": follower.standing.condition.value})
+        document = documents(follower).get(path)
         if document is None:
-            return 404, b'{"error": "there is nothing at this path", "code": "ROUTE_UNKNOWN"}\n'
-        return 200, json.dumps(document()).encode() + b"\n"
+            return _json(404, {"error": "there is nothing at this path", "code": "ROUTE_UNKNOWN"})
+        return _json(200, document())
 
     def close(self) -> None:
         """Stop answering."""

@@ -67,8 +67,8 @@ class Served:
         }
         return {**settings, **changes}
 
-    def once(self, **changes: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "shared.puller", "--once"]
+    def once(self, way: str = "--once", **changes: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "shared.puller", way]
         environment = {name: value for name, value in self.environment(**changes).items() if value}
         return subprocess.run(
             command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=60, check=False
@@ -200,3 +200,32 @@ def wait_until(holds: Callable[[], bool]) -> None:
     while not holds():
         assert time.monotonic() < until
         pause.wait(0.02)
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "code"),
+    [
+        ({}, 0, "answers"),
+        ({"PULLER_KEY": "x" * 40}, 69, "PULLER_KEY_REFUSED"),
+        ({"RELEASE_URL": "http://127.0.0.1:9"}, 69, "RELEASE_UNREACHABLE"),
+        ({"PULLER_KEY": ""}, 78, "CONFIG_MISSING"),
+    ],
+)
+def test_a_check_asks_and_changes_nothing(served: Served, changes: dict[str, str], status: int, code: str) -> None:
+    done = served.once("--check", **changes)
+    assert (done.returncode, code in done.stdout) == (status, True)
+    assert not (served.folder / "data").exists()
+
+
+def test_a_volume_is_verified_against_what_was_installed(served: Served) -> None:
+    assert served.once("--verify").returncode == 78
+    served.once()
+    assert served.once("--verify").returncode == 0
+    skills = served.folder / "data" / "skills"
+    (skills / "a.md").write_text("edited")
+    (skills / "a" / "SKILL.md").unlink()
+    done = served.once("--verify")
+    assert done.returncode == 1
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [(each["path"], each["what"]) for each in lines] == [("a.md", "changed"), ("a/SKILL.md", "missing")]
+    assert (skills / "a.md").read_text() == "edited"

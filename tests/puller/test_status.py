@@ -8,6 +8,8 @@ import httpx
 import pytest
 
 from shared.puller.status import StatusServer
+from tests.fakes.clock import FakeClock
+from tests.fakes.release_transport import refusal
 from tests.fakes.world import skill
 from tests.puller.edge import Edge
 from tests.puller.test_attacks import a_mismatch_that_goes_away_by_itself, an_epoch_that_is_published
@@ -28,7 +30,7 @@ def edge(tmp_path: Path) -> Edge:
 
 @pytest.fixture
 def server() -> Iterator[StatusServer]:
-    built = StatusServer(0)
+    built = StatusServer(0, FakeClock())
     yield built
     built.close()
 
@@ -38,7 +40,7 @@ def ask(server: StatusServer, path: str) -> httpx.Response:
 
 
 def test_it_tells_what_is_served_and_that_all_is_well(edge: Edge, server: StatusServer) -> None:
-    server.show(edge.follower)
+    server.show(edge.follower, 2.0)
     assert ask(server, "/api/operational-state").json() == {
         "state": "READY",
         "since": None,
@@ -54,7 +56,7 @@ def test_it_tells_what_is_served_and_that_all_is_well(edge: Edge, server: Status
 
 
 def test_while_paused_it_tells_why_since_when_and_what_to_do_and_serves_on(edge: Edge, server: StatusServer) -> None:
-    server.show(edge.follower)
+    server.show(edge.follower, 2.0)
     a_mismatch_that_goes_away_by_itself(edge)
     told = ask(server, "/api/operational-state").json()
     assert (told["state"], told["reasons"], told["serving"], told["deploys_allowed"]) == (
@@ -76,13 +78,13 @@ def test_while_paused_it_tells_why_since_when_and_what_to_do_and_serves_on(edge:
 
 def test_before_the_first_look_nothing_is_known(tmp_path: Path, server: StatusServer) -> None:
     assert ask(server, "/api/boot-status").status_code == 503
-    server.show(Edge(tmp_path).follower)
+    server.show(Edge(tmp_path).follower, 2.0)
     told = ask(server, "/api/dr-state").json()
     assert (told["match_status"], told["store"], told["remembered"]) == ("unknown", None, None)
 
 
 def test_nothing_else_is_answered(edge: Edge, server: StatusServer) -> None:
-    server.show(edge.follower)
+    server.show(edge.follower, 2.0)
     assert ask(server, "/").status_code == 404
     assert ask(server, "/api/dr-state?x=1").status_code == 200
     assert httpx.post(f"http://127.0.0.1:{server.port}/api/dr-state", timeout=5.0).status_code == 501
@@ -90,4 +92,73 @@ def test_nothing_else_is_answered(edge: Edge, server: StatusServer) -> None:
 
 def test_a_port_that_is_taken_is_said(server: StatusServer) -> None:
     with pytest.raises(OSError, match="in use"):
-        StatusServer(server.port)
+        StatusServer(server.port, FakeClock())
+
+
+# For monitors
+
+
+@pytest.fixture
+def watched(edge: Edge) -> Iterator[StatusServer]:
+    """A server on the volume's own clock, which looks every two seconds."""
+    built = StatusServer(0, edge.world.clock)
+    built.show(edge.follower, 2.0)
+    yield built
+    built.close()
+
+
+def test_the_status_names_what_is_installed_and_how_looks_ended(edge: Edge, watched: StatusServer) -> None:
+    edge.look()
+    told = ask(watched, "/status").json()
+    assert (told["state"], told["reasons"], told["deployment"], told["installing"]) == ("READY", [], "1-3", False)
+    assert (told["files"], told["trust_version"], told["looks"]) == (2, 1, {"installed": 3, "current": 1})
+    assert told["manifest"] == edge.world.pointer.manifest.sha256
+    assert told["last_look"] == told["installed_at"] == "2026-11-21T12:00:00.000Z"
+
+
+def test_it_is_red_when_nothing_was_verified_for_three_polls(edge: Edge, watched: StatusServer) -> None:
+    assert ask(watched, "/healthz").status_code == 200
+    edge.function.fault = lambda _: refusal(503, "BUSY")
+    edge.world.clock.move(6.0)
+    edge.look()
+    answer = ask(watched, "/healthz")
+    assert (answer.status_code, answer.json()) == (503, {"ok": False, "state": "DEGRADED"})
+    edge.function.fault = lambda _: None
+    edge.look()
+    assert ask(watched, "/healthz").json() == {"ok": True, "state": "READY"}
+    edge.world.clock.move(6.0)
+    assert ask(watched, "/healthz").status_code == 200
+    edge.world.clock.move(0.1)
+    assert ask(watched, "/healthz").status_code == 503
+
+
+def test_it_is_red_while_paused_and_before_the_first_look(edge: Edge, watched: StatusServer) -> None:
+    a_mismatch_that_goes_away_by_itself(edge)
+    edge.world.clock.move(10.0)
+    edge.look()
+    assert ask(watched, "/healthz").json() == {"ok": False, "state": "PAUSED"}
+    edge.restart()
+    watched.show(edge.follower, 2.0)
+    assert ask(watched, "/healthz").status_code == 503
+
+
+def test_the_metrics_are_prometheus_text(edge: Edge, watched: StatusServer) -> None:
+    edge.look()
+    answer = ask(watched, "/metrics")
+    assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+    samples = dict(line.rsplit(" ", 1) for line in answer.text.splitlines() if not line.startswith("#"))
+    assert samples == {
+        "skill_sync_puller_up": "1",
+        'skill_sync_puller_state{state="READY"}': "1",
+        'skill_sync_puller_state{state="DEGRADED"}': "0",
+        'skill_sync_puller_state{state="PAUSED"}': "0",
+        'skill_sync_puller_looks_total{outcome="current"}': "1",
+        'skill_sync_puller_looks_total{outcome="failed"}': "0",
+        'skill_sync_puller_looks_total{outcome="installed"}': "3",
+        'skill_sync_puller_looks_total{outcome="refused"}': "0",
+        'skill_sync_puller_looks_total{outcome="unreachable"}': "0",
+        "skill_sync_puller_files": "2",
+        "skill_sync_puller_trust_version": "1",
+    }
+    named = {line.split()[2] for line in answer.text.splitlines() if line.startswith("# TYPE")}
+    assert {name.partition("{")[0] for name in samples} == named
