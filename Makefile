@@ -11,7 +11,14 @@ PORT   ?= 8080
 DATA   ?= .data
 GITHUB ?=
 
-.PHONY: run push validate test bench history fuzz mutants lint format clean
+# What the puller needs of shared/, and the wheels for the gateway's image (Debian bookworm: Python 3.11, glibc 2.36).
+PULLER      := dist/skill-sync-puller.pyz
+PULLER_ARCH ?= $(shell uname -m)
+PULLER_CODE := $(addprefix shared/,__init__.py core puller config.py errors.py log.py model.py ports.py setting_values.py)
+PULLER_PIP  := --only-binary=:all: --implementation cp --python-version 3.11 --platform manylinux_2_34_$(PULLER_ARCH) \
+	--platform manylinux_2_28_$(PULLER_ARCH) --platform manylinux2014_$(PULLER_ARCH)
+
+.PHONY: run push validate test bench history fuzz mutants puller lint format clean
 .DEFAULT_GOAL := run
 
 run: $(VENV)/.runtime
@@ -20,7 +27,7 @@ run: $(VENV)/.runtime
 push: $(VENV)/.runtime
 	@$(BIN)/python -m shared.cli push --data "$(DATA)"
 
-test: $(VENV)/.development $(VENV)/.node
+test: $(VENV)/.development $(VENV)/.node $(VENV)/.puller
 	$(BIN)/python -m pytest $(ARGS)
 
 bench: $(VENV)/.development
@@ -38,6 +45,8 @@ fuzz: $(VENV)/.fuzzing
 mutants: $(VENV)/.mutation
 	$(BIN)/python -m tests.mutation
 
+puller: $(PULLER)
+
 lint: $(VENV)/.development
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -48,7 +57,7 @@ format: $(VENV)/.development
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf $(VENV) tests/node/node_modules .mypy_cache .ruff_cache .hypothesis mutants
+	rm -rf $(VENV) tests/node/node_modules .mypy_cache .ruff_cache .hypothesis build dist mutants
 
 # A stamp is written only after everything is installed: an interrupted install is done again.
 $(VENV)/.runtime: requirements.txt
@@ -61,6 +70,22 @@ $(VENV)/.runtime: requirements.txt
 $(VENV)/.node: tests/node/package.json $(VENV)/.runtime
 	@if command -v npm >/dev/null; then npm install --prefix tests/node --no-package-lock --no-audit --no-fund --ignore-scripts --silent; \
 	else echo "npm not found: the tests on GitHub's example payloads will be skipped" >&2; fi
+	@touch $@
+
+$(PULLER): $(VENV)/.development requirements.txt $(shell find $(PULLER_CODE) -name '*.py')
+	rm -rf build/puller
+	mkdir -p build/puller/shared dist
+	grep -E '^(cryptography|httpx)==' requirements.txt > build/puller.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --target build/puller $(PULLER_PIP) -r build/puller.txt
+	cp -r $(PULLER_CODE) build/puller/shared/
+	find build/puller -name __pycache__ -prune -exec rm -rf {} +
+	$(BIN)/shiv --reproducible --compressed --python '/usr/bin/env python3' --site-packages build/puller \
+		--entry-point shared.puller.__main__:main --output-file $@
+
+# One file for Linux hosts; elsewhere the tests on it are skipped, and say so.
+$(VENV)/.puller: $(VENV)/.development
+	@if [ "$$(uname -s)" = Linux ]; then $(MAKE) --no-print-directory $(PULLER); \
+	else echo "not Linux: the tests on the packaged puller will be skipped" >&2; fi
 	@touch $@
 
 $(VENV)/.fuzzing: $(VENV)/.development tests/fuzz/requirements.txt
