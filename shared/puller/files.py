@@ -6,6 +6,7 @@ way at the last moment makes the call fail instead of leading it elsewhere. What
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 import stat
@@ -43,6 +44,14 @@ class Calls:
     def sync(self, fd: int) -> None:
         """Make a file's content, or a folder's names, survive a loss of power."""
         os.fsync(fd)
+
+    def sync_disk(self, fd: int) -> None:
+        """Make everything on that filesystem survive a loss of power: one call for many files and names."""
+        libc = ctypes.CDLL(None, use_errno=True)
+        if not hasattr(libc, "syncfs"):
+            os.sync()  # only Linux can do it for one filesystem
+        elif libc.syncfs(fd) != 0:
+            raise OSError(ctypes.get_errno(), "syncfs")
 
     def rename(self, name: str, target: str, fd: int, target_fd: int) -> None:
         """Give a file or folder another name, replacing a file that has it."""
@@ -135,12 +144,12 @@ class Root:
             finally:
                 os.close(fd)
 
-    def make_folders(self, folder: str) -> None:
-        """Make a folder and those above it where they are missing."""
+    def make_folders(self, folder: str, *, synced: bool = True) -> None:
+        """Make a folder and those above it where they are missing; without `synced` a later `sync_disk` must follow."""
         done: list[str] = []
         for segment in _segments(folder):
             with self.open("/".join(done)) as fd:
-                self._make_folder(segment, fd)
+                self._make_folder(segment, fd, synced=synced)
             done.append(segment)
 
     def sync(self, folder: str) -> None:
@@ -174,18 +183,14 @@ class Root:
             self._calls.sync(target_fd)
             self._calls.sync(fd)
 
-    def link(self, path: str, target: str) -> None:
-        """Give a file a second name in the same root; whoever writes the one then writes the other."""
-        with self.parent(path) as (fd, name), self.parent(target) as (target_fd, target_name):
-            self._calls.link(name, target_name, fd, target_fd)
+    def link(self, name: str, fd: int, target_fd: int) -> None:
+        """Give a file in an open folder the same name in another one; whoever writes the one then writes the other."""
+        self._calls.link(name, name, fd, target_fd)
 
-    def sync_all_folders(self, folder: str) -> None:
-        """Make all names below a folder survive a loss of power."""
-        for name in self.names(folder):
-            found = self.stat(f"{folder}/{name}")
-            if found is not None and stat.S_ISDIR(found.st_mode):
-                self.sync_all_folders(f"{folder}/{name}")
-        self.sync(folder)
+    def sync_disk(self) -> None:
+        """Make everything on this filesystem survive a loss of power."""
+        with self.open() as fd:
+            self._calls.sync_disk(fd)
 
     def delete(self, path: str) -> None:
         """Remove a file or link."""
@@ -231,7 +236,7 @@ class Root:
         finally:
             os.close(fd)
 
-    def _make_folder(self, name: str, fd: int) -> None:
+    def _make_folder(self, name: str, fd: int, *, synced: bool) -> None:
         try:
             self._calls.make_folder(name, fd)
         except FileExistsError:
@@ -241,7 +246,8 @@ class Root:
             self._calls.mode(made, FOLDER_MODE)
         finally:
             os.close(made)
-        self._calls.sync(fd)
+        if synced:
+            self._calls.sync(fd)
 
     def _write(self, fd: int, data: bytes) -> None:
         view = memoryview(data)

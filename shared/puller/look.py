@@ -63,7 +63,7 @@ def blob_at(root: Root, path: str) -> BlobId | None:
     if found is None or not stat.S_ISREG(found.st_mode):
         return None
     with root.parent(path) as (fd, name):
-        return _blob(fd, name)
+        return blob_in(fd, name)
 
 
 class _Walk:
@@ -78,7 +78,7 @@ class _Walk:
         except FileNotFoundError:
             return
         thing = _thing(found.st_mode)
-        blob = _blob(fd, name) if thing is Thing.FILE and path in self._paths else None
+        blob = blob_in(fd, name) if thing is Thing.FILE and path in self._paths else None
         self.seen[path] = Seen(thing=thing, mode=stat.S_IMODE(found.st_mode), links=found.st_nlink, blob=blob)
         if thing is Thing.FOLDER and path in self._folders:
             self._descend(fd, name, path)
@@ -100,7 +100,8 @@ def _thing(mode: int) -> Thing:
     return Thing.LINK if stat.S_ISLNK(mode) else Thing.OTHER
 
 
-def _blob(folder: int, name: str) -> BlobId:
+def blob_in(folder: int, name: str) -> BlobId:
+    """Return the id of a regular file in an open folder; no link is followed."""
     # Git's hash begins with the size. A file that grows meanwhile gets a hash that no file has: it is then foreign.
     fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
     try:

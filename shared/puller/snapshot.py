@@ -16,7 +16,7 @@ from shared import log
 from shared.core.canonical import canonical_bytes, member, parse_object
 from shared.core.names import parse_timestamp, timestamp
 from shared.errors import InputError
-from shared.puller.look import blob_at
+from shared.puller.look import blob_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -103,23 +103,45 @@ class Snapshots:
         for left in (_PARTIAL, NEXT):
             self._root.clear(left)
         self._root.make_folders(_PARTIAL)
+        folders: dict[str, dict[str, str]] = {}
         for path, blob in sorted(state.installed.items()):
-            self._copy(path, blob)
-        self._root.sync_all_folders(_PARTIAL)
+            folder, _, name = path.rpartition("/")
+            folders.setdefault(folder, {})[name] = blob
+        for folder, files in folders.items():
+            self._root.make_folders(f"{_PARTIAL}/{folder}".rstrip("/"), synced=False)
+            linked = self._link(folder, files)
+            for name in files.keys() - linked:
+                self._copy(f"{folder}/{name}".lstrip("/"))
+        self._root.sync_disk()
         self._root.move(_PARTIAL, self._root, NEXT)
         self._save(replace(self._notes, ready=dict(state.installed)))
 
-    def _copy(self, path: str, blob: str) -> None:
+    def _link(self, folder: str, files: dict[str, str]) -> set[str]:
+        """Link what did not change since the last backup; returns the names. Folder by folder, for there may be thousands."""
+        known = self._notes.base_files
+        same = [name for name, blob in files.items() if known.get(f"{folder}/{name}".lstrip("/")) == blob]
+        linked: set[str] = set()
+        if self._notes.base is None or not same:
+            return linked
+        try:
+            with (
+                self._root.open(f"{self._notes.base}/{folder}".rstrip("/")) as base,
+                self._root.open(f"{_PARTIAL}/{folder}".rstrip("/")) as target,
+            ):
+                for name in same:
+                    # By content: a copy that somebody damaged must not be passed on.
+                    if blob_in(base, name) == files[name]:
+                        self._root.link(name, base, target)
+                        linked.add(name)
+        except OSError:
+            return linked  # somebody threw the backup away, or put something else in its place: the rest is copied
+        return linked
+
+    def _copy(self, path: str) -> None:
         found = self._skills.stat(path)
         if found is None or not stat.S_ISREG(found.st_mode):
             return  # somebody took it away; what stands there is not ours to copy
-        target = f"{_PARTIAL}/{path}"
-        self._root.make_folders(target.rpartition("/")[0])
-        base = f"{self._notes.base}/{path}"
-        if self._notes.base and self._notes.base_files.get(path) == blob and blob_at(self._root, base) == blob:
-            self._root.link(base, target)
-        else:
-            self._root.create(target, self._skills.chunks(path), stat.S_IMODE(found.st_mode))
+        self._root.create(f"{_PARTIAL}/{path}", self._skills.chunks(path), stat.S_IMODE(found.st_mode))
 
     def _prune(self) -> None:
         """Keep 30 days, and at least ten; of these as many of the newest as the bytes allow, and always one."""

@@ -31,6 +31,9 @@ class Quick(Calls):
     def sync(self, fd: int) -> None:
         del fd
 
+    def sync_disk(self, fd: int) -> None:
+        del fd
+
 
 class Edge:
     """The volume side. `calls` changes the disk, so that a test can count or break what it does."""

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
     from shared.ports import StoredObject
 
-STEPS = ("create", "write", "mode", "sync", "rename", "make_folder", "unlink", "remove_folder", "touch")
+STEPS = (
+    *("create", "write", "mode", "sync", "sync_disk", "rename", "link"),
+    *("make_folder", "unlink", "remove_folder", "touch"),
+)
 
 
 class Killed(BaseException):

@@ -208,3 +208,19 @@ def test_a_kill_at_any_change_of_the_disk_leaves_whole_backups_or_none(tmp_path:
         whole = {name: backup(edge, name) for name in names_of(edge)}
         assert whole["1-3"] == third, f"killed at {at}"
         assert whole["1-2"] == second, f"killed at {at}"
+
+
+@pytest.mark.parametrize("thing", ["gone", "a link", "a folder"])
+def test_a_backup_that_somebody_took_apart_costs_a_copy_and_nothing_else(edge: Edge, thing: str) -> None:
+    deploy(edge, skill("a", "One."), skill("same"))
+    deploy(edge, skill("a", "Two."), skill("same"))
+    victim = edge.backups / "1-2" / "same" / "SKILL.md"
+    victim.unlink()
+    if thing == "a link":
+        victim.symlink_to("/etc/hostname")
+    elif thing == "a folder":
+        victim.mkdir()
+    before = deploy(edge, skill("a", "Three."), skill("same"))
+    assert backup(edge, "1-3") == before
+    before = deploy(edge, skill("a", "Four."), skill("same"))
+    assert backup(edge, "1-4") == before
