@@ -6,6 +6,7 @@ change is one file in all copies (a hard link), but never the live one: the gate
 
 from __future__ import annotations
 
+import os
 import re
 import stat
 from dataclasses import dataclass, field, replace
@@ -19,8 +20,6 @@ from shared.errors import InputError
 from shared.puller.look import blob_in
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from shared.model import DeploymentId
     from shared.ports import Clock
     from shared.puller.install import Volume
@@ -37,13 +36,26 @@ _NAME = re.compile(r"([1-9][0-9]{0,8})-([1-9][0-9]{0,8})(?:\.([0-9]{1,6}))?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Size:
+    """What a backup takes in bytes: all its files, and those that no backup before it has."""
+
+    whole: int = 0
+    fresh: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Notes:
-    """What is remembered: of which installed files `NEXT` is the copy, and which folder before it holds which."""
+    """What is remembered: of which installed files `NEXT` is the copy, and which folder before it holds which.
+
+    `handed` says when each backup began to stand for its deployment, `sizes` what it takes.
+    """
 
     ready: dict[str, str] | None = None
+    next_size: Size = field(default_factory=Size)
     base: str | None = None
     base_files: dict[str, str] = field(default_factory=dict)
     handed: dict[str, str] = field(default_factory=dict)
+    sizes: dict[str, Size] = field(default_factory=dict)
 
 
 class Snapshots:
@@ -82,7 +94,8 @@ class Snapshots:
         files = self._notes.ready or {}
         self._root.move(NEXT, self._root, deployment)
         handed = {**self._notes.handed, deployment: timestamp(self._clock.now())}
-        self._save(Notes(ready=None, base=deployment, base_files=files, handed=handed))
+        sizes = {**self._notes.sizes, deployment: self._notes.next_size}
+        self._save(Notes(base=deployment, base_files=files, handed=handed, sizes=sizes))
 
     def make_ready(self, state: State) -> None:
         """Copy what is installed now, and throw away what is too old; to be called while nothing is urgent.
@@ -107,20 +120,22 @@ class Snapshots:
         for path, blob in sorted(state.installed.items()):
             folder, _, name = path.rpartition("/")
             folders.setdefault(folder, {})[name] = blob
+        old = fresh = 0
         for folder, files in folders.items():
             self._root.make_folders(f"{_PARTIAL}/{folder}".rstrip("/"), synced=False)
             linked = self._link(folder, files)
-            for name in files.keys() - linked:
-                self._copy(f"{folder}/{name}".lstrip("/"))
+            old += sum(linked.values())
+            fresh += sum(self._copy(f"{folder}/{name}".lstrip("/")) for name in files.keys() - linked.keys())
         self._root.sync_disk()
         self._root.move(_PARTIAL, self._root, NEXT)
-        self._save(replace(self._notes, ready=dict(state.installed)))
+        size = Size(whole=old + fresh, fresh=fresh)
+        self._save(replace(self._notes, ready=dict(state.installed), next_size=size))
 
-    def _link(self, folder: str, files: dict[str, str]) -> set[str]:
-        """Link what did not change since the last backup; returns the names. Folder by folder, for there may be thousands."""
+    def _link(self, folder: str, files: dict[str, str]) -> dict[str, int]:
+        """Link what did not change since the last backup, a folder at a time; returns names with sizes."""
         known = self._notes.base_files
         same = [name for name, blob in files.items() if known.get(f"{folder}/{name}".lstrip("/")) == blob]
-        linked: set[str] = set()
+        linked: dict[str, int] = {}
         if self._notes.base is None or not same:
             return linked
         try:
@@ -132,46 +147,51 @@ class Snapshots:
                     # By content: a copy that somebody damaged must not be passed on.
                     if blob_in(base, name) == files[name]:
                         self._root.link(name, base, target)
-                        linked.add(name)
+                        linked[name] = os.stat(name, dir_fd=base, follow_symlinks=False).st_size
         except OSError:
             return linked  # somebody threw the backup away, or put something else in its place: the rest is copied
         return linked
 
-    def _copy(self, path: str) -> None:
+    def _copy(self, path: str) -> int:
+        """Copy a live file; returns its size."""
         found = self._skills.stat(path)
         if found is None or not stat.S_ISREG(found.st_mode):
-            return  # somebody took it away; what stands there is not ours to copy
+            return 0  # somebody took it away; what stands there is not ours to copy
         self._root.create(f"{_PARTIAL}/{path}", self._skills.chunks(path), stat.S_IMODE(found.st_mode))
+        return found.st_size
 
     def _prune(self) -> None:
         """Keep 30 days, and at least ten; of these as many of the newest as the bytes allow, and always one."""
         names = sorted((name for name in self._root.names() if _NAME.fullmatch(name)), key=_order)
-        now = self._clock.now()
-        handed = {name: self._notes.handed.get(name, timestamp(now)) for name in names}
+        now, handed = self._clock.now(), self._notes.handed
         kept = [
             name
             for number, name in enumerate(reversed(names))
-            if number < KEPT_AT_LEAST or now - parse_timestamp(handed[name]) <= KEPT_FOR
+            if number < KEPT_AT_LEAST or name not in handed or now - parse_timestamp(handed[name]) <= KEPT_FOR
         ]
-        inodes = dict(self._files(NEXT))
-        for number, name in enumerate(kept):
-            inodes.update(self._files(name))
-            if number and sum(inodes.values()) > self._max_bytes:
+        for number in range(1, len(kept)):
+            if self._bytes(kept[: number + 1]) > self._max_bytes:
                 kept = kept[:number]
                 break
         for name in set(names) - set(kept):
             self._root.clear(name)
             log.info("An old backup is thrown away", backup=name)
-        self._save(replace(self._notes, handed={name: handed[name] for name in kept}))
+        notes = self._notes
+        self._save(
+            replace(
+                notes,
+                handed={name: handed.get(name, timestamp(now)) for name in kept},
+                sizes={name: size for name, size in notes.sizes.items() if name in kept},
+            )
+        )
 
-    def _files(self, folder: str) -> Iterator[tuple[int, int]]:
-        for name in self._root.names(folder):
-            path = f"{folder}/{name}"
-            found = self._root.stat(path)
-            if found is not None and stat.S_ISDIR(found.st_mode):
-                yield from self._files(path)
-            elif found is not None:
-                yield found.st_ino, found.st_size
+    def _bytes(self, names: list[str]) -> int:
+        """Return what these backups, newest first, take together: the oldest whole, of each other what is new in it.
+
+        No disk is walked for it: with thousands of skills that takes longer than an install.
+        """
+        sizes = [self._notes.sizes.get(name, Size()) for name in names]
+        return self._notes.next_size.fresh + sum(size.fresh for size in sizes[:-1]) + sizes[-1].whole
 
     def _load(self) -> Notes:
         if self._own.stat(_NOTES) is None:
@@ -185,6 +205,8 @@ class Snapshots:
                 base=None if base is None else member(document, "base", str, what=what),
                 base_files=_texts(document.get("base_files")),
                 handed={name: timestamp(parse_timestamp(at)) for name, at in _texts(document.get("handed")).items()},
+                next_size=_size(document.get("next_size")),
+                sizes={name: _size(size) for name, size in member(document, "sizes", dict, what=what).items()},
             )
         except InputError:
             return Notes()  # everything in it can be found out again, at the cost of a copy
@@ -197,6 +219,8 @@ class Snapshots:
                 "base": notes.base,
                 "base_files": notes.base_files,
                 "handed": notes.handed,
+                "next_size": [notes.next_size.whole, notes.next_size.fresh],
+                "sizes": {name: [size.whole, size.fresh] for name, size in notes.sizes.items()},
             }
         )
         self._own.clear(_DRAFT)
@@ -208,6 +232,13 @@ class Snapshots:
 def _order(name: str) -> tuple[int, int, int]:
     match = _NAME.fullmatch(name)
     return (int(match[1]), int(match[2]), int(match[3] or 0)) if match else (0, 0, 0)
+
+
+def _size(value: object) -> Size:
+    match value:
+        case [int(whole), int(fresh)]:
+            return Size(whole=whole, fresh=fresh)
+    raise InputError("MEMBER_INVALID", "a size is a pair of numbers")
 
 
 def _texts(value: object) -> dict[str, str]:
