@@ -96,13 +96,14 @@ def _quick(context: Context) -> Live | None:
 
 
 def _settled(context: Context, found: Survey) -> Live:
+    is_news = in_force(found.summary.latches, context.trust) != found.latches
     if _is_blocked(found):
-        # Under a newer trust the caller comes again.
-        if _trust_stands(context):
+        # Under a newer trust the caller comes again; what is written down already is not written again.
+        if is_news and _trust_stands(context):
             record_pause(context, accusation_of(found))
         raise paused(found, context.trust)
     verdict = found.verdict
-    if in_force(found.summary.latches, context.trust) != found.latches:
+    if is_news:
         # Latches that nothing signed stands behind: anybody with a way into the bucket could have written them.
         change_summary(context, lambda summary: replace(summary, latches=found.latches))
     if verdict.pointer is None and verdict.reason not in {"", PENDING}:

@@ -425,10 +425,13 @@ def test_a_pause_is_written_down_once_with_both_sides_and_refuses_every_call_wit
     past = three()
     world = past.world
     the_store_taken_back_and_a_puller_that_remembers(past)
+    generations = set()
     for _ in range(3):
         with pytest.raises(PausedError) as caught:
             world.poll()
+        generations.add(world.store.get(SUMMARY).generation)  # type: ignore[union-attr]
         world.clock.move(60)
+    assert len(generations) == 1
     assert caught.value.reasons == ("mismatch_detected",)
     assert "epoch bump" in caught.value.next_action
     evidence = json.loads(read(world, "pauses/1-mismatch_detected.json"))
