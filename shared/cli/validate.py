@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from shared.core.upload import Tree
     from shared.core.validation_report import Report
 
-FORMATS = ("table", "json", "sarif", "github")
 MAX_FILE_BYTES = 16 * 2**20
 """Of a larger file no more is read than shows that it is too large."""
 MAX_SKILL_SECONDS = 60.0
