@@ -72,7 +72,7 @@ def parse_manifest(data: bytes) -> Manifest:
         repo=_text(document, "repo"),
         root=_text(document, "root"),
         rules=_text(document, "rules"),
-        skills={SkillId(key): _skill(SkillId(key), value) for key, value in skills.items()},
+        skills={SkillId(key): parse_skill(SkillId(key), value) for key, value in skills.items()},
         withheld={SkillId(key): _withheld(SkillId(key), value) for key, value in withheld.items()},
     )
 
@@ -114,7 +114,12 @@ def _skill_document(skill: LiveSkill) -> dict[str, object]:
     }
 
 
-def _skill(key: SkillId, value: object) -> LiveSkill:
+def parse_skill(key: SkillId, value: object) -> LiveSkill:
+    """Read one live skill's entry.
+
+    Raises:
+        InputError: a member is missing or not what it must be.
+    """
     if not is_slug(key):
         raise InputError("MANIFEST_INVALID", f"a live skill's id is a slug, got {key[:80]!r}")
     archive = member(value, "archive", dict, what=key)
