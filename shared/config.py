@@ -241,6 +241,15 @@ def loader_environment() -> dict[str, str]:
     return {name: os.environ[name] for name in _LOADER_NAMES if name in os.environ}
 
 
+def command_environment() -> dict[str, str]:
+    """Return what a command of the operator's gets of this process's environment: all of it but our own settings.
+
+    It may need whatever the gateway beside us is configured by; our keys are nobody else's.
+    """
+    names = {field.metadata["name"] for field in fields(Settings)}
+    return {name: value for name, value in os.environ.items() if name.removesuffix("_FILE") not in names}
+
+
 def _raw(environment: Mapping[str, str], name: str) -> str | None:
     path = environment.get(f"{name}_FILE")
     if not path:

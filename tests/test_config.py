@@ -5,7 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from shared.config import MAX_SECRET_FILE_BYTES, Settings, current_settings, load_settings, settings_table
+from shared.config import (
+    MAX_SECRET_FILE_BYTES,
+    Settings,
+    command_environment,
+    current_settings,
+    load_settings,
+    settings_table,
+)
 from shared.core.rules import ValidationPolicy, VersionPolicy
 from shared.errors import ConfigError
 
@@ -259,3 +266,14 @@ def test_the_table_has_a_row_for_every_setting_with_its_default() -> None:
 def test_readme_holds_the_table_as_it_is_made_from_the_settings() -> None:
     readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
     assert settings_table() in readme
+
+
+def test_a_command_of_the_operators_gets_none_of_our_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in NAMES:
+        monkeypatch.setenv(name, "x")
+        monkeypatch.setenv(f"{name}_FILE", "/x")
+    monkeypatch.setenv("OPENCLAW_TOKEN_FILE", "/y")
+    found = command_environment()
+    assert found["OPENCLAW_TOKEN_FILE"] == "/y"
+    assert "PATH" in found
+    assert not {each.removesuffix("_FILE") for each in found} & set(NAMES)

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import logging
 import os
 import shutil
 import subprocess
 import threading
 import time
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import httpx
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from types import ModuleType
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -46,6 +49,30 @@ def wait_until(holds: Callable[[], bool], what: str) -> None:
         threading.Event().wait(0.02)
 
 
+@contextmanager
+def served(gateway: Gateway) -> Iterator[str]:
+    """The address of a gateway's health: the Node gateway has one, the Python watcher leaves serving to its owner."""
+    if isinstance(gateway, NodeGateway):
+        yield f"{gateway.url}/health?check=skills"
+        return
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(json.dumps(gateway.health()).encode())
+
+        def log_message(self, *_: object) -> None:
+            return
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}/health?check=skills"
+        server.shutdown()
+        thread.join()
+
+
 class NodeGateway:
     """The ES module in a Node process of its own, with that version of chokidar under its usual name."""
 
@@ -67,7 +94,8 @@ class NodeGateway:
         self._path = scene / "gateway.log"
         wait_until(self._is_up, f"the gateway: {self._path.read_text()}")
         port = next(line.removeprefix("port ") for line in self.lines() if line.startswith("port "))
-        self._client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10.0)
+        self.url = f"http://127.0.0.1:{port}"
+        self._client = httpx.Client(base_url=self.url, timeout=10.0)
 
     def _is_up(self) -> bool:
         assert self._process.poll() is None, self._path.read_text()

@@ -11,8 +11,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from shared.puller.probe import make_probe
+from shared.puller.proof import Change, Verdict, judge, listed_before
 from tests.fakes.world import skill
-from tests.infra.gateways import MODULES, Gateway, NodeGateway, PythonGateway, skills, wait_until, watcher_module
+from tests.infra.gateways import (
+    MODULES,
+    Gateway,
+    NodeGateway,
+    PythonGateway,
+    served,
+    skills,
+    wait_until,
+    watcher_module,
+)
 from tests.puller.edge import Edge
 
 if TYPE_CHECKING:
@@ -114,6 +125,28 @@ def test_what_the_puller_adds_changes_and_removes_is_followed_and_told(
     told = [line for line in gateway.lines() if line.startswith("[SkillWatcher] Skill changed: ")]
     for expected in ("a (changed)", "c (added)", "b (removed)", "a (removed)", "a (added)"):
         assert f"[SkillWatcher] Skill changed: {expected}" in told
+
+
+def test_the_pullers_probe_proves_the_reload_of_every_change(
+    tmp_path: Path, open_gateway: Callable[[Edge], Gateway]
+) -> None:
+    edge = deployed(tmp_path, skill("a"), skill("b"), skill("c"))
+    gateway = open_gateway(edge)
+    with served(gateway) as url:
+        probe = make_probe(url)
+        before = probe.look()
+        assert {each.id: each.digest for each in before.skills or ()} == {
+            key: digest(files["SKILL.md"]) for key, files in edge.world.live().items()
+        }
+        edge.world.deploy(skill("a", "Two."), skill("b"), skill("d"))
+        new = {key: digest(files["SKILL.md"]) for key, files in edge.world.live().items()}
+        changes = [Change(id=key, names=frozenset({key}), digest=new.get(key)) for key in "acd"]
+        known = listed_before(before, changes, others={"b"})
+        assert judge(known, probe.look(), changes, others={"b"}) == Verdict(
+            failures=(("reload_unproved", "a"),), pending=("c", "d")
+        )
+        edge.look()
+        wait_until(lambda: judge(known, probe.look(), changes, others={"b"}).certain, "the proof")
 
 
 def test_no_skill_is_ever_missing_while_the_puller_updates_it(
