@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from shared.errors import ConfigError
 from shared.setting_values import (
+    drift,
     layouts,
     lines,
     minutes,
@@ -177,6 +178,21 @@ class Settings:
         "PULL_INTERVAL_SECONDS", positive_seconds, "2", "volume", "Seconds between two looks at the pointer."
     )
 
+    gateway_probe: str | None = _setting(
+        "GATEWAY_PROBE",
+        text,
+        None,
+        "volume",
+        "What proves that the gateway loaded an install: a URL that answers 2xx with JSON, or a command that prints it; "
+        "unset, nothing is proved.",
+    )
+    drift: str = _setting(
+        "DRIFT",
+        drift,
+        "repair",
+        "volume",
+        "What becomes of installed files that somebody changed: `repair` or `report`.",
+    )
     puller_port: int | None = _setting(
         "PULLER_PORT",
         positive_int,

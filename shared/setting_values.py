@@ -55,6 +55,13 @@ def layouts(value: str) -> tuple[str, ...]:
     return found
 
 
+def drift(value: str) -> str:
+    """Read what becomes of installed files that somebody changed."""
+    if value not in {"repair", "report"}:
+        raise ValueError("repair or report")
+    return value
+
+
 def pem(value: str) -> str:
     r"""Read a PEM file's text, in which `\n` may stand for the ends of lines."""
     return value.strip().replace("\\n", "\n")

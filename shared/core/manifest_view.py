@@ -100,12 +100,16 @@ class ManifestView:
         key = SkillId((self.key(at) or b"").decode())
         return parse_skill(key, parse_object(self.text(at), what=key))
 
+    def position(self, key: SkillId) -> int | None:
+        """Return where a skill's entry begins."""
+        # A slug that ends like this one has no quote before the common part.
+        at = self.data.find(b'"%s":{"archive":' % key.encode(), self.first, self.end)
+        return None if at < 0 else at
+
     def find(self, key: SkillId) -> LiveSkill | None:
         """Read one skill by its id."""
-        pattern = b'"%s":{"archive":' % key.encode()
-        at = self.data.find(pattern, self.first, self.end)
-        # A slug that ends like this one has no quote before the common part.
-        return None if at < 0 else self.skill(at)
+        at = self.position(key)
+        return None if at is None else self.skill(at)
 
     def starts(self) -> Iterator[int]:
         """Yield where each entry begins, in order.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import httpx
@@ -12,23 +13,34 @@ import httpx
 from shared import log
 from shared.core.trust import first_trust
 from shared.errors import ConfigError, ConflictError, InputError, UnverifiedError
+from shared.puller.apply import Applier
+from shared.puller.bundles import Bundles, stored_view
+from shared.puller.calls import Calls
 from shared.puller.client import TIMEOUT, ReleaseClient
-from shared.puller.files import Calls, Root
+from shared.puller.files import Root
 from shared.puller.follow import Follower
-from shared.puller.install import Installer, open_volume
-from shared.puller.look import look
+from shared.puller.history import History
+from shared.puller.install import Installer
+from shared.puller.layout import files_of
+from shared.puller.look import differing
+from shared.puller.memory import Memory
+from shared.puller.probe import check_probe, make_probe
+from shared.puller.prove import Prover
 from shared.puller.snapshot import Snapshots
-from shared.puller.state import read_state
+from shared.puller.state_file import read_state
 from shared.puller.trust import VolumeTrust
+from shared.puller.upkeep import REPAIR, Upkeep
+from shared.puller.volume import open_volume
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from shared.config import Settings
     from shared.model import Trust
     from shared.ports import Clock
-    from shared.puller.install import Volume
+    from shared.puller.probe import Probe
+    from shared.puller.volume import Volume
 
 _LOCK = "lock"
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -62,6 +74,8 @@ def check(settings: Settings) -> None:
         raise ConfigError(
             "CONFIG_INVALID", "RELEASE_URL: expected an http or https URL without user, query or fragment"
         )
+    if settings.gateway_probe is not None:
+        check_probe(settings.gateway_probe)
     key = str(settings.puller_key)
     if not (key.isascii() and key.isprintable()) or " " in key:
         raise ConfigError("CONFIG_INVALID", "PULLER_KEY: expected one line of visible ASCII characters")
@@ -88,10 +102,50 @@ def open_follower(
     volume = open_volume(settings.skills_dir, settings.backup_dir, Calls())
     with _locked(volume), _http(settings, transport) as http:
         client = ReleaseClient(http, clock)
-        installer = Installer(volume, client, clock, settings.skills_layout, stop.is_set)
         trust = VolumeTrust(volume.own, anchor_of(settings), clock)
-        snapshots = Snapshots(volume, clock, settings.backup_max_bytes)
-        yield Follower(volume, client, installer, trust, clock, snapshots)
+        probe = None if settings.gateway_probe is None else make_probe(settings.gateway_probe, stopping=stop.is_set)
+        yield assemble(
+            Parts(
+                volume=volume,
+                client=client,
+                trust=trust,
+                clock=clock,
+                layouts=settings.skills_layout,
+                backup_max_bytes=settings.backup_max_bytes,
+                probe=probe,
+                drift=settings.drift,
+                stopping=stop.is_set,
+            )
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What a follower is made from. `backup_max_bytes`: None keeps no backups. `probe`: None where nobody can be asked."""
+
+    volume: Volume
+    client: ReleaseClient
+    trust: VolumeTrust
+    clock: Clock
+    layouts: tuple[str, ...]
+    backup_max_bytes: int | None = None
+    probe: Probe | None = None
+    drift: str = REPAIR
+    stopping: Callable[[], bool] = bool
+
+
+def assemble(parts: Parts) -> Follower:
+    """Put a follower together; of the disk only the state is read."""
+    volume, clock, client = parts.volume, parts.clock, parts.client
+    bundles = Bundles(volume.own, client)
+    installer = Installer(volume, client, bundles, History(volume.own), clock, parts.stopping)
+    memory = Memory(volume.own, parts.trust.newest, clock)
+    limit = parts.backup_max_bytes
+    snapshots = None if limit is None else Snapshots(volume, bundles, clock, limit)
+    prover = None if parts.probe is None else Prover(parts.probe, volume.skills, bundles, clock, parts.stopping)
+    applier = Applier(installer, memory, parts.layouts, snapshots, prover)
+    upkeep = Upkeep(installer, memory, clock, snapshots, mode=parts.drift)
+    return Follower(client, applier, parts.trust, clock, upkeep)
 
 
 @contextmanager
@@ -122,12 +176,16 @@ def compare(settings: Settings) -> list[tuple[str, str]]:
         state = read_state(own)
     except (OSError, InputError, ValueError):
         raise ConfigError("STATE_UNREADABLE", f"{own.path} holds no state that can be read") from None
-    seen = look(Root(settings.skills_dir.resolve(), Calls()), state.installed)
-    return [
-        (path, "missing" if path not in seen else "changed")
-        for path, blob in sorted(state.installed.items())
-        if path not in seen or seen[path].blob != blob
-    ]
+    skills = Root(settings.skills_dir.resolve(), Calls())
+    edition = state.installed
+    view = None if edition is None else stored_view(own, edition)
+    if edition is None or view is None:
+        raise ConfigError("STATE_UNREADABLE", f"{own.path} does not hold the manifest of what is installed")
+    return sorted(
+        each
+        for skill in view.skills()
+        for each in differing(skills, {path: want.blob for path, want in files_of(skill, edition.layouts)})
+    )
 
 
 def _http(settings: Settings, transport: httpx.BaseTransport | None) -> httpx.Client:

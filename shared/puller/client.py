@@ -52,6 +52,8 @@ class ReleaseClient:
         self._clock = clock
         self.announced_trust = 0
         """The newest version of the trust that the release function named; nothing is believed for that."""
+        self.fetching_seconds = 0.0
+        """Time spent fetching objects, all downloads added up: several at once count several times."""
 
     def current(self, etag: str | None) -> bytes | None:
         """Read the pointer's envelope.
@@ -87,7 +89,9 @@ class ReleaseClient:
             NotFoundError: `OBJECT_MISSING`.
             UnverifiedError: `bundle_mismatch`, size or digest is another.
         """
+        started = self._clock.monotonic()
         data = self._get(f"/v1/objects/{digest}", most=size, exact=True)
+        self.fetching_seconds += self._clock.monotonic() - started
         if data is None or digest_of(data) != digest:
             raise UnverifiedError("bundle_mismatch", f"the object {digest} came with another content")
         return data

@@ -6,7 +6,6 @@ way at the last moment makes the call fail instead of leading it elsewhere. What
 
 from __future__ import annotations
 
-import ctypes
 import os
 import shutil
 import stat
@@ -14,68 +13,20 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from shared.errors import InputError
+from shared.puller.calls import FOLDER_MODE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
-FOLDER_MODE = 0o755
+    from shared.puller.calls import Calls
+
 CHUNK_BYTES = 1024 * 1024
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_INNER = _FOLDER | os.O_NOFOLLOW
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_APPENDED = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
 _TOUCHED = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-
-
-class Calls:
-    """The system calls that change a disk, one method each: a crash test ends the world after any one of them."""
-
-    def create(self, name: str, flags: int, fd: int) -> int:
-        """Open a file for writing; its mode is set once its content is whole."""
-        return os.open(name, flags, 0o600, dir_fd=fd)
-
-    def write(self, fd: int, data: memoryview) -> int:
-        """Write what fits; how much that was is returned."""
-        return os.write(fd, data)
-
-    def mode(self, fd: int, mode: int) -> None:
-        """Set a mode that no umask changes."""
-        os.fchmod(fd, mode)
-
-    def sync(self, fd: int) -> None:
-        """Make a file's content, or a folder's names, survive a loss of power."""
-        os.fsync(fd)
-
-    def sync_disk(self, fd: int) -> None:
-        """Make everything on that filesystem survive a loss of power: one call for many files and names."""
-        libc = ctypes.CDLL(None, use_errno=True)
-        if not hasattr(libc, "syncfs"):
-            os.sync()  # only Linux can do it for one filesystem
-        elif libc.syncfs(fd) != 0:
-            raise OSError(ctypes.get_errno(), "syncfs")
-
-    def rename(self, name: str, target: str, fd: int, target_fd: int) -> None:
-        """Give a file or folder another name, replacing a file that has it."""
-        os.replace(name, target, src_dir_fd=fd, dst_dir_fd=target_fd)
-
-    def link(self, name: str, target: str, fd: int, target_fd: int) -> None:
-        """Give a file a second name."""
-        os.link(name, target, src_dir_fd=fd, dst_dir_fd=target_fd, follow_symlinks=False)
-
-    def make_folder(self, name: str, fd: int) -> None:
-        """Make an empty folder."""
-        os.mkdir(name, FOLDER_MODE, dir_fd=fd)
-
-    def unlink(self, name: str, fd: int) -> None:
-        """Remove a name that is no folder's."""
-        os.unlink(name, dir_fd=fd)
-
-    def remove_folder(self, name: str, fd: int) -> None:
-        """Remove an empty folder."""
-        os.rmdir(name, dir_fd=fd)
-
-    def touch(self, fd: int) -> None:
-        """Set a file's times to now."""
-        os.utime(fd)
 
 
 class Root:
@@ -92,13 +43,27 @@ class Root:
         self.path = path
         self._calls = calls
 
+    def below(self, folder: str) -> Root:
+        """Return a folder in this one as a root of its own; it may be missing.
+
+        Raises:
+            InputError: `PATH_UNSAFE`.
+        """
+        _segments(folder)
+        return Root(self.path / folder, self._calls)
+
     @contextmanager
-    def open(self, folder: str = "") -> Iterator[int]:
-        """Open a folder below, following no link; the descriptor closes with the context."""
+    def open(self, folder: str = "", *, make: bool = False) -> Iterator[int]:
+        """Open a folder below, following no link; the descriptor closes with the context.
+
+        Args:
+            folder: Which.
+            make: Whether folders that are missing are made; a sync must follow.
+        """
         fd = os.open(self.path, _FOLDER)
         try:
             for segment in _segments(folder):
-                deeper = os.open(segment, _FOLDER | os.O_NOFOLLOW, dir_fd=fd)
+                deeper = self._made(segment, fd) if make else os.open(segment, _INNER, dir_fd=fd)
                 os.close(fd)
                 fd = deeper
             yield fd
@@ -135,11 +100,20 @@ class Root:
         A crash in between leaves a part of it, so this is only used where leftovers are thrown away.
         """
         with self.parent(path) as (folder, name):
-            fd = self._calls.create(name, _NEW_FILE, folder)
+            self._create(folder, name, data, mode, synced=True)
+
+    def fill(self, folder: str, files: Mapping[str, tuple[bytes, int]]) -> None:
+        """Write new files (name to content and mode) into a folder, which is made; a sync must follow."""
+        with self.open(folder, make=True) as fd:
+            for name, (data, mode) in files.items():
+                self._create(fd, name, [data], mode, synced=False)
+
+    def append(self, path: str, data: bytes) -> None:
+        """Write at the end of a file, making it when it is missing; a crash may leave a part of what is written."""
+        with self.parent(path) as (folder, name):
+            fd = self._calls.create(name, _APPENDED, folder)
             try:
-                for chunk in data:
-                    self._write(fd, chunk)
-                self._calls.mode(fd, mode)
+                self._write(fd, data)
                 self._calls.sync(fd)
             finally:
                 os.close(fd)
@@ -152,34 +126,42 @@ class Root:
                 self._make_folder(segment, fd, synced=synced)
             done.append(segment)
 
-    def sync(self, folder: str) -> None:
-        """Make the names in a folder survive a loss of power."""
-        with self.open(folder) as fd:
-            self._calls.sync(fd)
-
     def sync_all(self, path: str) -> None:
         """Make a file, or a folder with everything below, survive a loss of power."""
         found = self.stat(path)
         if found is not None and stat.S_ISDIR(found.st_mode):
             for name in self.names(path):
                 self.sync_all(f"{path}/{name}")
-            self.sync(path)
-        elif found is not None and stat.S_ISREG(found.st_mode):
-            with self.parent(path) as (folder, name):
-                fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
-            try:
-                self._calls.sync(fd)
-            finally:
-                os.close(fd)
+        if found is not None and (stat.S_ISDIR(found.st_mode) or stat.S_ISREG(found.st_mode)):
+            self.sync_one(path)
 
-    def move(self, path: str, to: Root, target: str) -> None:
+    def sync_one(self, path: str) -> None:
+        """Make a file's content, or the names in a folder, survive a loss of power."""
+        with self.parent(path) as (folder, name):
+            fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+        try:
+            self._calls.sync(fd)
+        finally:
+            os.close(fd)
+
+    def move(self, path: str, to: Root, target: str, *, synced: bool = True) -> None:
         """Rename a file or folder, here or into another root on the same filesystem: the one atomic step there is.
 
         Before it both names are as they were, after it both are new. The folders are synced, the receiving one first: a
-        loss of power may leave both names, never neither.
+        loss of power may leave both names, never neither. Without `synced` it may leave the old one only.
         """
         with self.parent(path) as (fd, name), to.parent(target) as (target_fd, target_name):
             self._calls.rename(name, target_name, fd, target_fd)
+            if synced:
+                self._calls.sync(target_fd)
+            if synced and not os.path.samestat(os.fstat(fd), os.fstat(target_fd)):
+                self._calls.sync(fd)
+
+    def move_all(self, folder: str, names: Iterable[str], to: Root) -> None:
+        """Rename what stands in a folder into another root, each for itself, and sync once: a loss of power may undo some."""
+        with self.open(folder) as fd, to.open() as target_fd:
+            for name in names:
+                self._calls.rename(name, name, fd, target_fd)
             self._calls.sync(target_fd)
             self._calls.sync(fd)
 
@@ -203,6 +185,14 @@ class Root:
         with self.parent(path) as (fd, name):
             self._calls.remove_folder(name, fd)
             self._calls.sync(fd)
+
+    def prune(self, path: str) -> None:
+        """Remove a folder that is empty; one into which somebody has put something meanwhile stays."""
+        try:
+            self.delete_folder(path)
+        except OSError:
+            if not self.names(path):
+                raise
 
     def touch(self, path: str) -> None:
         """Set a file's time to now, making it when it is missing; what it holds stays."""
@@ -236,12 +226,30 @@ class Root:
         finally:
             os.close(fd)
 
+    def _create(self, folder: int, name: str, data: Iterable[bytes], mode: int, *, synced: bool) -> None:
+        fd = self._calls.create(name, _NEW_FILE, folder)
+        try:
+            for chunk in data:
+                self._write(fd, chunk)
+            self._calls.mode(fd, mode)
+            if synced:
+                self._calls.sync(fd)
+        finally:
+            os.close(fd)
+
+    def _made(self, name: str, fd: int) -> int:
+        try:
+            return os.open(name, _INNER, dir_fd=fd)
+        except FileNotFoundError:
+            self._make_folder(name, fd, synced=False)
+            return os.open(name, _INNER, dir_fd=fd)
+
     def _make_folder(self, name: str, fd: int, *, synced: bool) -> None:
         try:
             self._calls.make_folder(name, fd)
         except FileExistsError:
             return
-        made = os.open(name, _FOLDER | os.O_NOFOLLOW, dir_fd=fd)
+        made = os.open(name, _INNER, dir_fd=fd)
         try:
             self._calls.mode(made, FOLDER_MODE)
         finally:

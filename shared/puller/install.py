@@ -7,10 +7,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from shared.core.names import parse_timestamp, timestamp
-from shared.errors import ConfigError, DeadlineError, UnavailableError
-from shared.puller.backup import Backup
-from shared.puller.files import Root
-from shared.puller.layout import RELOAD, wanted_files
+from shared.errors import DeadlineError, UnavailableError
+from shared.puller.backup import OUT, Backup
+from shared.puller.layout import RELOAD, top
 from shared.puller.look import look
 from shared.puller.plan import (
     Add,
@@ -22,65 +21,49 @@ from shared.puller.plan import (
     Replace,
     Situation,
     Touch,
+    announce,
     displaced_by,
     make_plan,
     to_stage,
 )
+from shared.puller.scope import Opened, Scope, gone
 from shared.puller.stage import STAGING, Stage
-from shared.puller.state import known_contents
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
-    from pathlib import Path
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
-    from shared.model import BlobId, DeploymentId, Manifest
+    from shared.model import BlobId, DeploymentId, Digest, SkillId
     from shared.ports import Clock
+    from shared.puller.bundles import Bundles
     from shared.puller.client import ReleaseClient
-    from shared.puller.files import Calls
-    from shared.puller.layout import Wanted
+    from shared.puller.files import Root
+    from shared.puller.history import History
     from shared.puller.look import Seen
     from shared.puller.plan import Step
-    from shared.puller.state import State
+    from shared.puller.scope import Group
+    from shared.puller.state import Edition, State
+    from shared.puller.volume import Volume
 
 REST = timedelta(seconds=2)
 """The gateway's watcher loses a folder that comes back sooner under the same name."""
 _ROUNDS = 5
-_OWN_MODE = 0o700
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Volume:
-    """The folders of a volume: the watched one, ours beside it, and where foreign files go."""
-
-    skills: Root
-    own: Root
-    backup: Root
-
-
-def open_volume(skills_dir: Path, backup_dir: Path, calls: Calls) -> Volume:
-    """Make the folders where they are missing.
+class Order:
+    """What is to be installed.
 
     Args:
-        skills_dir: What the gateway watches; never replaced once it exists. A link to it is resolved.
-        backup_dir: Where foreign files go; made when it is needed.
-        calls: What changes the disk.
-
-    Raises:
-        ConfigError: `CONFIG_INVALID`: the folders lie so that nothing could be renamed, or backups would be loaded.
+        target: The edition; its manifest is open in `Bundles`.
+        deployment: Names the backup of foreign files.
+        only: Look at these skills alone: something has changed them.
+        spare: A copy of what is wanted, where content is looked for before it is fetched.
     """
-    skills_dir, backup_dir = skills_dir.resolve(), backup_dir.resolve()
-    if backup_dir.is_relative_to(skills_dir):
-        raise ConfigError("CONFIG_INVALID", "BACKUP_DIR: expected a folder outside of SKILLS_DIR")
-    path = skills_dir.parent / ".skill-sync"
-    path.mkdir(mode=_OWN_MODE, parents=True, exist_ok=True)
-    own = Root(path, calls)
-    if not skills_dir.is_dir():
-        # Made beside and renamed in, so that it never stands there with the narrow mode that a umask gives it.
-        own.make_folders(skills_dir.name)
-        own.move(skills_dir.name, Root(skills_dir.parent, calls), skills_dir.name)
-    if skills_dir.stat().st_dev != path.stat().st_dev:
-        raise ConfigError("CONFIG_INVALID", "SKILLS_DIR: expected a folder of a volume, not the volume's own root")
-    return Volume(skills=Root(skills_dir, calls), own=own, backup=Root(backup_dir, calls))
+
+    target: Edition
+    deployment: DeploymentId
+    only: Collection[SkillId] | None = None
+    spare: Root | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,8 +84,9 @@ class Installer:
     Args:
         volume: The folders.
         client: Where archives come from.
+        bundles: The manifests.
+        history: Told what is replaced.
         clock: For the rest that a removed name needs.
-        layouts: `tree`, `flat` or both.
         stopping: Whether the process was asked to end: no further step then begins.
     """
 
@@ -110,25 +94,25 @@ class Installer:
         self,
         volume: Volume,
         client: ReleaseClient,
+        bundles: Bundles,
+        history: History,
         clock: Clock,
-        layouts: Collection[str],
         stopping: Callable[[], bool] = bool,
     ) -> None:
-        self._volume = volume
-        self._clock = clock
-        self._layouts = layouts
-        self._stopping = stopping
-        self._stage = Stage(volume.skills, volume.own, client, stopping)
+        self.volume = volume
+        self.client = client
+        self.bundles = bundles
+        self.history = history
+        self.clock = clock
+        self.stopping = stopping
+        self.stage = Stage(volume.skills, volume.own, client, stopping)
 
-    def install(
-        self, state: State, manifest: Manifest, deployment: DeploymentId, remember: Callable[[State], None]
-    ) -> Installed:
+    def install(self, state: State, order: Order, remember: Callable[[State], None]) -> Installed:
         """Install a verified manifest; what stands on the disk already is left alone.
 
         Args:
-            state: What is remembered; its `installing` names what a crash may have left.
-            manifest: What shall be live.
-            deployment: Names the backup of foreign files.
+            state: What is remembered; its `unfinished` names what a crash may have left.
+            order: What shall be live.
             remember: Puts a new state on the disk; whatever is raised later, the caller goes on from it.
 
         Raises:
@@ -137,95 +121,151 @@ class Installer:
             DeadlineError: `STOPPED`, between two steps; the next start completes what is half done.
             OSError: the disk refused; the next try completes what is half done.
         """
-        wanted = wanted_files(manifest, self._layouts)
-        self._backup(state, deployment).settle()  # what had left the skills folder when an install was interrupted
-        state = self._after_interruption(state)
-        seen, steps = self._prepare(state, wanted, manifest)
-        if not steps and state.installed == _contents(wanted):
-            known = state.deployment == deployment
-            return Installed(state=state, changed=0, displaced=state.displaced if known else ())
+        return _Run(self, state, order, remember).carry_out()
+
+
+class _Run:
+    """One install; what must be known from its first pass to its last lives here."""
+
+    def __init__(self, tools: Installer, state: State, order: Order, remember: Callable[[State], None]) -> None:
+        self._tools = tools
+        self._skills, self._own = tools.volume.skills, tools.volume.own
+        self._order = order
+        self._state = state
+        self._remember = remember
+        self._scope = self._opened(state, order)
+        self._staged: set[str] = set()
+        self._removed_at = dict(state.removed_at)
+        self._cut_at = timestamp(tools.clock.now()) if state.unfinished else ""
+        self._changed = 0
+
+    def carry_out(self) -> Installed:
+        """Look and stage, note what begins, change, announce."""
+        self._settle()
+        state, target = self._state, self._order.target
+        continued = bool(state.unfinished) or state.deployment == self._order.deployment
+        state = replace(state, displaced=state.displaced if continued else ())
+        if self._prepare():
+            self._begin(replace(state, unfinished=(*(each for each in state.unfinished if each != target), target)))
+            self._change()
+        elif state.unfinished:
+            self._take(announce(look(self._skills, {RELOAD}).get(RELOAD)), self._backup({}))
+            self._state = state
+        else:
+            self._state = state
+        done = replace(self._state, installed=target, unfinished=(), removed_at=self._recent(), kept=self._kept())
+        self._tools.stage.clear()
+        return Installed(state=done, changed=self._changed, displaced=done.displaced)
+
+    def _opened(self, state: State, order: Order) -> Scope:
+        bundles = self._tools.bundles
+        target = Opened(edition=order.target, view=bundles.view(order.target))
+        before = [
+            Opened(edition=edition, view=view)
+            for edition in dict.fromkeys(state.editions)
+            if (view := bundles.known(edition)) is not None
+        ]
+        return Scope(target, before, state, self._tools.history, order.only)
+
+    def _settle(self) -> None:
+        """Sort out what had left the skills folder when an install was interrupted."""
+        self._backup(self._scope.knowing(self._own.names(OUT))).settle()
+
+    def _prepare(self) -> bool:
+        """Stage what is missing; says whether anything is to be done."""
+        self._tools.stage.clear(self._order.spare)
+        needed = False
+        for group in self._scope.groups():
+            seen, steps = self._planned(group)
+            self._stage(group, seen, steps)
+            needed = needed or bool(steps)
+        self._tools.stage.sync()
+        return needed
+
+    def _begin(self, state: State) -> None:
         # From here until the caller remembers the end, a crash leaves a mixture of files, each of which `installed` or
-        # `installing` names.
-        state = self._begun(state, wanted, seen, steps, deployment)
-        remember(state)
-        removed_at = self._carry_out(steps, state, self._backup(state, deployment))
-        state = replace(state, installed=_contents(wanted), installing=None, removed_at=self._recent(removed_at))
-        self._stage.clear()
-        return Installed(state=state, changed=len(steps), displaced=state.displaced)
+        # `unfinished` names.
+        self._state = state
+        self._remember(state)
 
-    def _backup(self, state: State, deployment: DeploymentId) -> Backup:
-        volume = self._volume
-        known = known_contents(state)
-        return Backup(skills=volume.skills, own=volume.own, root=volume.backup, deployment=deployment, known=known)
+    def _change(self) -> None:
+        late: list[Step] = []
+        for group in self._scope.groups():
+            steps = self._ready(group)
+            late += [step for step in steps if self._must_rest(step)]
+            self._foresee(steps)
+            self._tools.history.note(gone(group))
+            self._take([step for step in steps if not self._must_rest(step)], self._backup(group.known))
+        for step in late:
+            self._take([step], self._backup({}))
+        self._take(announce(look(self._skills, {RELOAD}).get(RELOAD)), self._backup({}))
 
-    def _after_interruption(self, state: State) -> State:
-        if state.installing is None:
-            return state
-        # When exactly a name went is not known any more: it rests from now on.
-        return replace(state, removed_at=dict.fromkeys(state.removed_at, timestamp(self._clock.now())))
+    def _planned(self, group: Group) -> tuple[Mapping[str, Seen], tuple[Step, ...]]:
+        seen = look(self._skills, group.paths)
+        resting = {name for name in map(top, group.paths) if self._rest(name)}
+        return seen, make_plan(Situation(wanted=group.wanted, known=group.known, seen=seen, resting=resting))
 
-    def _prepare(
-        self, state: State, wanted: Mapping[str, Wanted], manifest: Manifest
-    ) -> tuple[dict[str, Seen], tuple[Step, ...]]:
-        """Stage what is missing, then look again: what is decided on is what stands there now, not before a download."""
-        known, staged = known_contents(state), set[str]()
-        self._stage.clear()
+    def _stage(self, group: Group, seen: Mapping[str, Seen], steps: Collection[Step]) -> bool:
+        """Stage what these steps need and is not staged; says whether anything was missing."""
+        missing = {path for path in to_stage(steps, group.wanted) if not self._is_staged(path)}
+        self._tools.stage.fill(group, missing, seen)
+        whole = {step.path for step in steps if isinstance(step, Add) and "/" not in step.path}
+        self._staged |= {top(path) if top(path) in whole else path for path in missing}
+        return bool(missing)
+
+    def _is_staged(self, path: str) -> bool:
+        return path in self._staged or top(path) in self._staged
+
+    def _ready(self, group: Group) -> tuple[Step, ...]:
+        """Look again: what is decided on is what stands there now, not before a download."""
         for _ in range(_ROUNDS):
-            seen = look(self._volume.skills, {*known, *wanted, RELOAD})
-            resting = {name for name in state.removed_at if self._rest(state.removed_at, name)}
-            unfinished = state.installing is not None
-            steps = make_plan(Situation(wanted=wanted, known=known, seen=seen, resting=resting, unfinished=unfinished))
-            missing = to_stage(steps, wanted) - staged
-            if not missing:
-                return seen, steps
-            self._stage.fill(manifest, wanted, missing, seen)
-            staged |= missing
+            seen, steps = self._planned(group)
+            if not self._stage(group, seen, steps):
+                return steps
+            self._tools.stage.sync()
         raise UnavailableError("VOLUME_BUSY", "the skills folder kept changing while the install was prepared")
 
-    def _begun(
-        self,
-        state: State,
-        wanted: Mapping[str, Wanted],
-        seen: Mapping[str, Seen],
-        steps: Collection[Step],
-        deployment: DeploymentId,
-    ) -> State:
-        # One content each is enough from here on: the one that stands there, where it is one of ours.
-        installed = {**(state.installing or {}), **state.installed}
-        for path, contents in known_contents(state).items():
-            found = seen.get(path)
-            if found is not None and found.blob is not None and found.blob in contents:
-                installed[path] = found.blob
-        continued = state.installing is not None or state.deployment == deployment
-        displaced = (*(state.displaced if continued else ()), *displaced_by(steps))
-        # Written before it happens: after a crash the name rests too.
-        leaving = [step.path for step in steps if isinstance(step, Remove | Displace) and "/" not in step.path]
-        return replace(
-            state,
-            installed=installed,
-            installing=_contents(wanted),
-            removed_at={**state.removed_at, **dict.fromkeys(leaving, timestamp(self._clock.now()))},
-            displaced=tuple(dict.fromkeys(displaced)),
-        )
+    def _foresee(self, steps: Collection[Step]) -> None:
+        """Note what will be put aside before it happens, so that it is told even after a crash."""
+        displaced = dict.fromkeys((*self._state.displaced, *displaced_by(steps)))
+        if len(displaced) > len(self._state.displaced):
+            self._begin(replace(self._state, displaced=tuple(displaced)))
 
-    def _carry_out(self, steps: Collection[Step], state: State, backup: Backup) -> dict[str, str]:
-        removed_at = dict(state.removed_at)
+    def _backup(self, known: Mapping[str, frozenset[BlobId]]) -> Backup:
+        volume, deployment = self._tools.volume, self._order.deployment
+        return Backup(skills=volume.skills, own=volume.own, root=volume.backup, deployment=deployment, known=known)
+
+    def _take(self, steps: Iterable[Step], backup: Backup) -> None:
+        adds: list[str] = []
         for step in steps:
-            left = self._rest(removed_at, step.path) if isinstance(step, Add) else 0.0
-            if left:
-                self._clock.sleep(left)
-            if self._stopping():
-                raise DeadlineError("STOPPED", "the puller was asked to end between two steps")
-            self._take(step, backup)
+            self._pause_before(step)
+            if isinstance(step, Add) and "/" not in step.path:
+                adds.append(step.path)  # one flush for all of them
+            else:
+                self._add(adds)
+                self._carry_out(step, backup)
+            self._changed += 1
             if isinstance(step, Remove | Displace) and "/" not in step.path:
-                removed_at[step.path] = timestamp(self._clock.now())
-        return removed_at
+                self._removed_at[step.path] = timestamp(self._tools.clock.now())
+        self._add(adds)
 
-    def _take(self, step: Step, backup: Backup) -> None:
-        skills = self._volume.skills
+    def _add(self, names: list[str]) -> None:
+        if names:
+            self._own.move_all(STAGING, names, self._skills)
+            names.clear()
+
+    def _pause_before(self, step: Step) -> None:
+        left = self._rest(step.path) if isinstance(step, Add) else 0.0
+        if left:
+            self._tools.clock.sleep(left)
+        if self._tools.stopping():
+            raise DeadlineError("STOPPED", "the puller was asked to end between two steps")
+
+    def _carry_out(self, step: Step, backup: Backup) -> None:
+        skills = self._skills
         match step:
             case Add(path=path) | Replace(path=path):
-                self._volume.own.move(f"{STAGING}/{path}", skills, path)
+                self._own.move(f"{STAGING}/{path}", skills, path)
             case Keep(path=path):
                 backup.keep(path)
             case Displace(path=path) | Remove(path=path):
@@ -233,29 +273,27 @@ class Installer:
             case Delete(path=path):
                 skills.delete(path)
             case Prune(path=path):
-                self._prune(path)
+                skills.prune(path)
             case Touch(path=path):
                 skills.touch(path)
 
-    def _prune(self, folder: str) -> None:
-        try:
-            self._volume.skills.delete_folder(folder)
-        except OSError:
-            if not self._volume.skills.names(folder):
-                raise
-            # Somebody has put something into it since it was looked at: it stays.
+    def _must_rest(self, step: Step) -> bool:
+        return isinstance(step, Add) and self._rest(step.path) > 0.0
 
-    def _rest(self, removed_at: Mapping[str, str], name: str) -> float:
-        """Return for how many seconds a name may not come back yet."""
-        if name not in removed_at:
+    def _rest(self, name: str) -> float:
+        """Return for how many seconds a name directly below the skills folder may not come back yet."""
+        # After an interruption nobody knows what went when: every name rests from the beginning of this run on.
+        at = self._removed_at.get(name, self._cut_at)
+        if not at or "/" in name:
             return 0.0
-        left = parse_timestamp(removed_at[name]) + REST - self._clock.now()
+        left = parse_timestamp(at) + REST - self._tools.clock.now()
         # Never longer than the rest itself, whatever became of the clock meanwhile.
         return min(max(left, timedelta(0)), REST).total_seconds()
 
-    def _recent(self, removed_at: Mapping[str, str]) -> dict[str, str]:
-        return {name: at for name, at in removed_at.items() if self._rest(removed_at, name)}
+    def _recent(self) -> dict[str, str]:
+        return {name: at for name, at in self._removed_at.items() if self._rest(name)}
 
-
-def _contents(wanted: Mapping[str, Wanted]) -> dict[str, BlobId]:
-    return {path: want.blob for path, want in wanted.items()}
+    def _kept(self) -> dict[SkillId, Digest]:
+        """Return what an operator still keeps by hand: skills that did not get another archive."""
+        found = {key: self._tools.bundles.view(self._order.target).find(key) for key in self._state.kept}
+        return {key: skill.archive for key, skill in found.items() if skill and skill.archive == self._state.kept[key]}

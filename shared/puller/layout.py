@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING
 from shared.core.discover import SKILL_FILE
 from shared.core.names import is_slug
 from shared.core.paths import check_path
+from shared.model import SkillId
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-    from shared.model import BlobId, Manifest, SkillId
+    from shared.model import BlobId, LiveSkill
 
 TREE = "tree"
 FLAT = "flat"
 RELOAD = ".reload"
 """Touched after each install; no skill's id has a dot, so nothing of ours can stand there."""
-_FLAT_SUFFIX = ".md"
+FLAT_SUFFIX = ".md"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,30 +33,32 @@ class Wanted:
     size: int
 
 
-def wanted_files(manifest: Manifest, layouts: Collection[str]) -> dict[str, Wanted]:
-    """Say what shall stand below the skills folder: path (with `/` between segments) to file.
+def files_of(skill: LiveSkill, layouts: Collection[str]) -> Iterator[tuple[str, Wanted]]:
+    """Say what one skill puts below the skills folder: path (with `/` between segments) and file.
 
     Args:
-        manifest: What is live.
+        skill: As the manifest names it.
         layouts: `tree`, `flat` or both; a layout that is not named has no files.
     """
-    wanted: dict[str, Wanted] = {}
-    for key, skill in manifest.skills.items():
-        for file in skill.files:
-            want = Wanted(skill=key, source=file.path, blob=file.blob, mode=file.mode, size=file.size)
-            if TREE in layouts:
-                wanted[f"{key}/{file.path}"] = want
-            if FLAT in layouts and file.path == SKILL_FILE:
-                wanted[f"{key}{_FLAT_SUFFIX}"] = want
-    return wanted
+    for file in skill.files:
+        want = Wanted(skill=skill.id, source=file.path, blob=file.blob, mode=file.mode, size=file.size)
+        if TREE in layouts:
+            yield f"{skill.id}/{file.path}", want
+        if FLAT in layouts and file.path == SKILL_FILE:
+            yield f"{skill.id}{FLAT_SUFFIX}", want
+
+
+def skill_at(path: str) -> SkillId:
+    """Return the id of the skill that a path below the skills folder belongs to, if it is any's."""
+    return SkillId(top(path).removesuffix(FLAT_SUFFIX))
 
 
 def is_layout_path(path: str) -> bool:
-    """Whether any manifest could put a file there. What a damaged state names beside that is never touched."""
+    """Whether any manifest could put a file there. What a damaged note names beside that is never touched."""
     name, slash, rest = path.partition("/")
     if slash:
         return is_slug(name) and check_path(rest) is None
-    return name.endswith(_FLAT_SUFFIX) and is_slug(name.removesuffix(_FLAT_SUFFIX))
+    return name.endswith(FLAT_SUFFIX) and is_slug(name.removesuffix(FLAT_SUFFIX))
 
 
 def top(path: str) -> str:

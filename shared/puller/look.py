@@ -14,7 +14,7 @@ from shared.puller.files import CHUNK_BYTES
 from shared.puller.layout import ancestors, top
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
     from shared.puller.files import Root
 
@@ -55,6 +55,16 @@ def look(root: Root, paths: Collection[str]) -> dict[str, Seen]:
         for name in sorted({top(path) for path in paths}):
             walk.visit(fd, name, name)
     return walk.seen
+
+
+def differing(root: Root, contents: Mapping[str, BlobId]) -> list[tuple[str, str]]:
+    """List the paths that do not hold these contents, each with `missing` or `changed`."""
+    seen = look(root, contents)
+    return [
+        (path, "missing" if path not in seen else "changed")
+        for path, blob in contents.items()
+        if path not in seen or seen[path].blob != blob
+    ]
 
 
 def blob_at(root: Root, path: str) -> BlobId | None:

@@ -7,7 +7,9 @@ no last good version to fall back to, and it loses sight of a folder that is swa
   update   the folder stays; resources first, then SKILL.md, then what is stale
   remove   the folder is renamed out; where foreign files stay in it, SKILL.md goes first, then our other files
   re-add   last of all, because a name that was just removed has to rest for a while
-  .reload  touched at the very end
+  .reload  touched at the very end, once for all skills (`announce`)
+
+No step of one skill depends on another skill's, so that thousands are planned some at a time.
 
 Only files whose content we wrote are ever deleted. What stands in the way otherwise is displaced, that is, moved to the
 backup folder; what is only overwritten is copied there first.
@@ -99,14 +101,12 @@ class Situation:
         known: What we wrote, or were about to write: path to the ids of the contents.
         seen: What stands there now, from a look at all paths of both, and at `.reload`.
         resting: Names directly below the skills folder that were removed a moment ago.
-        unfinished: Whether an earlier install was interrupted, so that its end is still to be announced.
     """
 
     wanted: Mapping[str, Wanted]
     known: Mapping[str, frozenset[BlobId]]
     seen: Mapping[str, Seen]
     resting: Collection[str] = ()
-    unfinished: bool = False
 
 
 def make_plan(situation: Situation) -> tuple[Step, ...]:
@@ -125,8 +125,7 @@ def make_plan(situation: Situation) -> tuple[Step, ...]:
         else:
             clearing.append(Displace(part.name))
             late.append(Add(part.name))
-    steps = [*clearing, *updates, *adds, *late]
-    return (*steps, *_announce(situation.seen.get(RELOAD))) if steps or situation.unfinished else ()
+    return (*clearing, *updates, *adds, *late)
 
 
 def to_stage(steps: Iterable[Step], wanted: Collection[str]) -> set[str]:
@@ -141,7 +140,8 @@ def displaced_by(steps: Iterable[Step]) -> list[str]:
     return [step.path for step in steps if isinstance(step, Displace | Keep)]
 
 
-def _announce(reload: Seen | None) -> list[Step]:
+def announce(reload: Seen | None) -> list[Step]:
+    """List the steps that end an install which changed something: the reload mark is touched, whatever stood there."""
     blocked = reload is not None and reload.thing is not Thing.FILE
     return [Displace(RELOAD), Touch(RELOAD)] if blocked else [Touch(RELOAD)]
 

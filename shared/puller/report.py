@@ -10,14 +10,18 @@ from typing import TYPE_CHECKING
 from shared import log
 from shared.core.names import timestamp
 from shared.errors import InputError, SkillSyncError
+from shared.puller.state_file import failed_document
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from shared.ports import Clock
     from shared.puller.client import ReleaseClient
     from shared.puller.state import State
+    from shared.puller.upkeep import Drift
 
 HEARTBEAT_SECONDS = 60.0
-_MAX_DISPLACED = 50
+_MAX_LISTED = 50
 
 
 class Result(StrEnum):
@@ -25,6 +29,8 @@ class Result(StrEnum):
 
     CURRENT = "current"
     INSTALLED = "installed"
+    UNPROVED = "unproved"
+    HELD = "held"
     REFUSED = "refused"
     FAILED = "failed"
     UNREACHABLE = "unreachable"
@@ -43,8 +49,9 @@ class Word:
 class Reporter:
     """Tells the functions what is news.
 
-    An install is news; so is a reason for refusing or failing that was not told since things last went well, and that they
-    go well again. The heartbeat repeats how things stand, be it good or bad: it may be all that the functions still have.
+    An install is news, and so is what somebody changed on the volume. A reason for refusing or failing is, when it was not
+    told since things last went well, and so is that they go well again. The heartbeat repeats how things stand, be it good or
+    bad: it may be all that the functions still have.
 
     Args:
         client: The release function.
@@ -57,17 +64,24 @@ class Reporter:
         self._last: Word | None = None
         self._troubles: set[Word] = set()
         self._pending: Word | None = None
+        self._drift: list[Drift] = []
         self._sent_at = float("-inf")
         self._fault = ""
 
-    def note(self, word: Word, state: State) -> None:
+    def note(self, word: Word, state: State, drift: Sequence[Drift] = ()) -> None:
         """Take note of how a look ended, and report what is due; a report that fails is tried again at the next look."""
         due = self._clock.monotonic() - self._sent_at >= HEARTBEAT_SECONDS
-        if self._is_news(word) or (due and self._pending is None):
+        self.keep(drift)
+        if self._is_news(word) or ((due or self._drift) and self._pending is None):
             self._pending = word
         self._last = word
         if self._pending is not None:
             self._send(self._pending, state)
+
+    def keep(self, drift: Sequence[Drift]) -> None:
+        """Keep for the next report what somebody changed."""
+        # More than one report can carry was logged; the functions learn that there was much.
+        self._drift = [*self._drift, *drift][:_MAX_LISTED]
 
     def is_new_trouble(self, word: Word) -> bool:
         """Whether this reason was not met since things last went well: what is logged once, too."""
@@ -84,7 +98,7 @@ class Reporter:
 
     def _send(self, word: Word, state: State) -> None:
         try:
-            self._client.report(report_document(word, state, timestamp(self._clock.now())))
+            self._client.report(report_document(word, state, timestamp(self._clock.now()), self._drift))
         except SkillSyncError as error:
             if error.code != self._fault:
                 log.warning("The report was not taken", code=error.code, detail=error.message)
@@ -93,11 +107,15 @@ class Reporter:
                 return
         else:
             self._fault = ""
-        self._pending, self._sent_at = None, self._clock.monotonic()
+        self._pending, self._sent_at, self._drift = None, self._clock.monotonic(), []
 
 
-def report_document(word: Word, state: State, at: str) -> dict[str, object]:
+def report_document(word: Word, state: State, at: str, drift: Sequence[Drift] = ()) -> dict[str, object]:
     """Write a report. `deployment`, `manifest` and `installed_at` are of what is installed, also when a newer one failed."""
+    failed = failed_document(state.failed)
+    news: dict[str, object] = {} if failed is None else {"failed": failed}
+    if drift:
+        news["drift"] = [{"path": each.path, "what": each.what, "action": each.action} for each in drift]
     return {
         "outcome": word.outcome.value,
         "deployment": state.deployment,
@@ -107,6 +125,7 @@ def report_document(word: Word, state: State, at: str) -> dict[str, object]:
         "state": word.state or None,
         "trust_version": word.trust_version,
         "reasons": list(word.reasons),
-        "displaced": list(state.displaced[:_MAX_DISPLACED]),
+        "displaced": list(state.displaced[:_MAX_LISTED]),
         "floor": base64.b64encode(state.envelope).decode() if state.envelope else None,
+        **news,
     }

@@ -11,16 +11,19 @@ from shared.errors import DeadlineError, InputError, UnverifiedError
 from shared.puller.layout import ancestors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
-    from shared.model import BlobId, LiveSkill, Manifest, SkillFile, SkillId
+    from shared.model import BlobId, LiveSkill, SkillFile, SkillId
     from shared.puller.client import ReleaseClient
     from shared.puller.files import Root
     from shared.puller.layout import Wanted
     from shared.puller.look import Seen
+    from shared.puller.scope import Group
 
 STAGING = "staging"
 MAX_DOWNLOADS = 8
+_SYNCED_ONE_BY_ONE = 64
+"""Above so many files one flush of the whole filesystem takes less time than one for each."""
 
 
 class Stage:
@@ -38,19 +41,24 @@ class Stage:
         self._own = own
         self._client = client
         self._stopping = stopping
+        self._spare: Root | None = None
+        self._unsynced: list[str] = []
+        self._count = 0
 
-    def clear(self) -> None:
-        """Throw away what an earlier install left."""
-        self._own.clear(STAGING)
-
-    def fill(
-        self, manifest: Manifest, wanted: Mapping[str, Wanted], paths: Collection[str], seen: Mapping[str, Seen]
-    ) -> None:
-        """Stage the files at these paths.
+    def clear(self, spare: Root | None = None) -> None:
+        """Throw away what an earlier install left.
 
         Args:
-            manifest: Names each skill's archive.
-            wanted: What each path shall hold.
+            spare: A copy of what is wanted, where content is looked for before it is fetched.
+        """
+        self._own.clear(STAGING)
+        self._spare, self._unsynced, self._count = spare, [], 0
+
+    def fill(self, group: Group, paths: Collection[str], seen: Mapping[str, Seen]) -> None:
+        """Stage the files at these paths; `sync` must follow.
+
+        Args:
+            group: What each path shall hold, and which skill it is of.
             paths: Which of them to stage; none of them may be staged already.
             seen: What stands in the skills folder.
 
@@ -58,52 +66,72 @@ class Stage:
             UnverifiedError: `bundle_mismatch` or `bundle_rejected`.
             DeadlineError: `STOPPED`.
         """
-        self._own.make_folders(STAGING)
         here = {found.blob: path for path, found in seen.items() if found.blob is not None}
         needed: dict[SkillId, list[str]] = {}
         for path in sorted(paths):
-            if not self._reuse(path, wanted[path], here):
-                needed.setdefault(wanted[path].skill, []).append(path)
+            if not self._reuse(path, group.wanted[path], here):
+                needed.setdefault(group.wanted[path].skill, []).append(path)
+        jobs = [(group.live[key], {path: group.wanted[path] for path in of}) for key, of in needed.items()]
+        if len(jobs) == 1:
+            self._download(*jobs[0])
+        elif jobs:
+            self._download_all(jobs)
+        self._count += len(paths)
+        if self._count <= _SYNCED_ONE_BY_ONE:
+            self._unsynced += paths
+
+    def sync(self) -> None:
+        """Make everything that was staged survive a loss of power."""
+        if self._count > _SYNCED_ONE_BY_ONE:
+            self._own.sync_disk()
+        elif self._count:
+            files = [f"{STAGING}/{path}" for path in self._unsynced]
+            # A folder that is renamed in must not lose its names either.
+            for path in (*files, *sorted({folder for file in files for folder in ancestors(file)})):
+                self._own.sync_one(path)
+        self._unsynced, self._count = [], 0
+
+    def _download_all(self, jobs: list[tuple[LiveSkill, dict[str, Wanted]]]) -> None:
         with ThreadPoolExecutor(max_workers=MAX_DOWNLOADS) as pool:
-            jobs = [
-                pool.submit(self._download, manifest.skills[key], {path: wanted[path] for path in of_skill})
-                for key, of_skill in needed.items()
-            ]
+            begun = [pool.submit(self._download, *job) for job in jobs]
             try:
-                for job in jobs:
-                    job.result()
+                for each in begun:
+                    each.result()
             except BaseException:
                 pool.shutdown(cancel_futures=True)
                 raise
-        self._sync(paths)
 
     def _reuse(self, path: str, want: Wanted, here: Mapping[BlobId, str]) -> bool:
-        source = here.get(want.blob)
-        found = None if source is None else self._skills.stat(source)
-        if source is None or found is None or found.st_size != want.size:
-            return False
-        data = b"".join(self._skills.chunks(source))
-        if blob_id(data) != want.blob:
-            return False  # it changed since it was looked at
-        self._write(path, want, data)
-        return True
+        data = self._held(self._skills, here.get(want.blob), want)
+        if data is None:
+            data = self._held(self._spare, path, want)
+        if data is not None:
+            self._write({path: (data, want.mode)})
+        return data is not None
+
+    def _held(self, root: Root | None, path: str | None, want: Wanted) -> bytes | None:
+        found = None if root is None or path is None else root.stat(path)
+        if root is None or path is None or found is None or found.st_size != want.size:
+            return None
+        try:
+            data = b"".join(root.chunks(path))
+        except OSError:
+            return None  # it went away meanwhile, or is no file
+        return data if blob_id(data) == want.blob else None  # it may have changed since it was looked at
 
     def _download(self, skill: LiveSkill, wanted: Mapping[str, Wanted]) -> None:
         if self._stopping():
             raise DeadlineError("STOPPED", "the puller was asked to end before everything was fetched")
         files = verified_files(skill, self._client.bundle_object(skill.archive, skill.archive_size))
-        for path, want in wanted.items():
-            self._write(path, want, files[want.source].data)
+        self._write({path: (files[want.source].data, want.mode) for path, want in wanted.items()})
 
-    def _write(self, path: str, want: Wanted, data: bytes) -> None:
-        staged = f"{STAGING}/{path}"
-        self._own.make_folders(staged.rpartition("/")[0])
-        self._own.create(staged, [data], want.mode)
-
-    def _sync(self, paths: Iterable[str]) -> None:
-        # A folder that is renamed in must not lose its names in a power cut.
-        for folder in sorted({folder for path in paths for folder in ancestors(f"{STAGING}/{path}")}):
-            self._own.sync(folder)
+    def _write(self, files: Mapping[str, tuple[bytes, int]]) -> None:
+        folders: dict[str, dict[str, tuple[bytes, int]]] = {}
+        for path, file in files.items():
+            folder, _, name = path.rpartition("/")
+            folders.setdefault(folder, {})[name] = file
+        for folder, inside in folders.items():
+            self._own.fill(f"{STAGING}/{folder}".rstrip("/"), inside)
 
 
 def verified_files(skill: LiveSkill, archive: bytes) -> dict[str, SkillFile]:

@@ -47,7 +47,7 @@ def status(follower: Follower) -> dict[str, object]:
         "deployment": state.deployment,
         "manifest": state.manifest,
         "installed_at": state.installed_at,
-        "files": len(state.installed),
+        "skills": 0 if state.installed is None else state.installed.skills,
         "installing": state.installing is not None,
         "trust_version": follower.trust.newest.version,
         "last_look": follower.looked_at or None,
@@ -82,9 +82,9 @@ def metrics(follower: Follower, now: float, interval: float) -> str:
             f'skill_sync_puller_looks_total{{outcome="{each.value}"}} {follower.looks[each.value]}'
             for each in sorted(Result)
         ),
-        "# HELP skill_sync_puller_files Files that are installed.",
-        "# TYPE skill_sync_puller_files gauge",
-        f"skill_sync_puller_files {len(state.installed)}",
+        "# HELP skill_sync_puller_skills Skills that are installed.",
+        "# TYPE skill_sync_puller_skills gauge",
+        f"skill_sync_puller_skills {0 if state.installed is None else state.installed.skills}",
         "# HELP skill_sync_puller_trust_version The newest version of the trust that is believed.",
         "# TYPE skill_sync_puller_trust_version gauge",
         f"skill_sync_puller_trust_version {follower.trust.newest.version}",

@@ -8,19 +8,22 @@ from typing import TYPE_CHECKING
 from hypothesis import strategies as st
 
 from shared.core.discover import SKILL_FILE
+from shared.puller.build import Parts, assemble
+from shared.puller.calls import Calls
 from shared.puller.client import ReleaseClient
-from shared.puller.files import Calls
-from shared.puller.follow import Follower, Result
-from shared.puller.install import Installer, open_volume
-from shared.puller.snapshot import Snapshots
 from shared.puller.trust import VolumeTrust
+from shared.puller.upkeep import REPAIR
+from shared.puller.volume import open_volume
 from tests.fakes.release_transport import ReleaseFunction
 from tests.fakes.world import TRUST, World, skill
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from shared.model import Trust
+    from shared.puller.probe import Probe
+    from shared.puller.report import Result
 
 BOTH = ("tree", "flat")
 
@@ -49,6 +52,9 @@ class Edge:
     ) -> None:
         """`max_bytes`: what backups may take; None keeps none."""
         self.max_bytes = max_bytes
+        self.probe: Probe | None = None  # asks the gateway, from the next restart on
+        self.drift = REPAIR
+        self.stopping: Callable[[], bool] = bool
         self.folder = folder
         self.skills = folder / "skills"
         self.backups = folder / "backups" / "skills"
@@ -63,12 +69,20 @@ class Edge:
         """Begin anew with what the volume holds."""
         self.volume = open_volume(self.skills, self.backups, self.calls)
         self.client = ReleaseClient(self.function.client(), self.world.clock)
-        installer = Installer(self.volume, self.client, self.world.clock, self.layouts)
         self.trust = VolumeTrust(self.volume.own, self.anchor, self.world.clock)
-        snapshots = None
-        if self.max_bytes is not None:
-            snapshots = Snapshots(self.volume, self.world.clock, self.max_bytes)
-        self.follower = Follower(self.volume, self.client, installer, self.trust, self.world.clock, snapshots)
+        self.follower = assemble(
+            Parts(
+                volume=self.volume,
+                client=self.client,
+                trust=self.trust,
+                clock=self.world.clock,
+                layouts=self.layouts,
+                backup_max_bytes=self.max_bytes,
+                probe=self.probe,
+                drift=self.drift,
+                stopping=self.stopping,
+            )
+        )
 
     def look(self) -> Result:
         return self.follower.look()

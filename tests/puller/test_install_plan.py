@@ -18,6 +18,7 @@ from shared.puller.plan import (
     Situation,
     Step,
     Touch,
+    announce,
     displaced_by,
     make_plan,
     to_stage,
@@ -35,22 +36,19 @@ def plan(
     extra: dict[str, Seen] | None = None,
     *,
     resting: str = "",
-    unfinished: bool = False,
 ) -> list[Step]:
     """Plan from words `path=content`; folders on the disk follow from the files in them."""
     seen = {path: a_file(content) for path, content in pairs(disk)}
     seen |= {folder: FOLDER for path in [*seen, *(extra or {})] for folder in ancestors(path)}
-    return list(
-        make_plan(
-            Situation(
-                wanted={path: a_wanted(path, content) for path, content in pairs(wanted)},
-                known={path: frozenset(BlobId(each) for each in content.split("|")) for path, content in pairs(known)},
-                seen=seen | (extra or {}),
-                resting=resting.split(),
-                unfinished=unfinished,
-            )
+    steps = make_plan(
+        Situation(
+            wanted={path: a_wanted(path, content) for path, content in pairs(wanted)},
+            known={path: frozenset(BlobId(each) for each in content.split("|")) for path, content in pairs(known)},
+            seen=seen | (extra or {}),
+            resting=resting.split(),
         )
     )
+    return [*steps, *(announce((extra or {}).get(RELOAD)) if steps else ())]
 
 
 def pairs(text: str) -> list[tuple[str, str]]:
@@ -72,10 +70,6 @@ V2 = "a/SKILL.md=2 a/new=2 a/both=2 a.md=2"
 def test_nothing_to_do_is_no_step_at_all() -> None:
     assert plan(V1, V1, V1) == []
     assert plan("", "", "own/x=1 own.md=1") == []
-
-
-def test_an_interrupted_install_is_announced_even_when_all_stands_already() -> None:
-    assert plan(V1, V1, V1, unfinished=True) == [RELOADED]
 
 
 def test_a_new_skill_is_one_complete_folder() -> None:

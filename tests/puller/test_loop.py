@@ -11,8 +11,7 @@ import pytest
 from shared.config import Settings, load_settings
 from shared.errors import ConfigError, ConflictError
 from shared.puller.build import check, open_follower
-from shared.puller.follow import Follower, Result
-from shared.puller.install import Installer
+from shared.puller.follow import Result
 from shared.puller.loop import Loop, look
 from tests.fakes.clock import FakeClock
 from tests.fakes.release_transport import KEY
@@ -154,10 +153,11 @@ def test_asked_to_end_it_ends_between_two_steps_and_the_next_start_completes(tmp
         each.world.deploy(skill("a", notes="n"), skill("b"))
     clean.look()
     asked = iter([False] * steps)
-    stopping = Installer(edge.volume, edge.client, edge.world.clock, edge.layouts, lambda: next(asked, True))
-    follower = Follower(edge.volume, edge.client, stopping, edge.trust, edge.world.clock)
-    assert follower.look() is Result.FAILED
+    edge.stopping = lambda: next(asked, True)
+    edge.restart()
+    assert edge.look() is Result.FAILED
     assert edge.reports() == [("failed", None, ["STOPPED"])]
+    edge.stopping = bool
     edge.restart()
     assert edge.look() is Result.INSTALLED
     assert edge.snapshot() == clean.snapshot()

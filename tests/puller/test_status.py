@@ -111,7 +111,7 @@ def test_the_status_names_what_is_installed_and_how_looks_ended(edge: Edge, watc
     edge.look()
     told = ask(watched, "/status").json()
     assert (told["state"], told["reasons"], told["deployment"], told["installing"]) == ("READY", [], "1-3", False)
-    assert (told["files"], told["trust_version"], told["looks"]) == (2, 1, {"installed": 3, "current": 1})
+    assert (told["skills"], told["trust_version"], told["looks"]) == (1, 1, {"installed": 3, "current": 1})
     assert told["manifest"] == edge.world.pointer.manifest.sha256
     assert told["last_look"] == told["installed_at"] == "2026-11-21T12:00:00.000Z"
 
@@ -154,10 +154,12 @@ def test_the_metrics_are_prometheus_text(edge: Edge, watched: StatusServer) -> N
         'skill_sync_puller_state{state="PAUSED"}': "0",
         'skill_sync_puller_looks_total{outcome="current"}': "1",
         'skill_sync_puller_looks_total{outcome="failed"}': "0",
+        'skill_sync_puller_looks_total{outcome="held"}': "0",
+        'skill_sync_puller_looks_total{outcome="unproved"}': "0",
         'skill_sync_puller_looks_total{outcome="installed"}': "3",
         'skill_sync_puller_looks_total{outcome="refused"}': "0",
         'skill_sync_puller_looks_total{outcome="unreachable"}': "0",
-        "skill_sync_puller_files": "2",
+        "skill_sync_puller_skills": "1",
         "skill_sync_puller_trust_version": "1",
     }
     named = {line.split()[2] for line in answer.text.splitlines() if line.startswith("# TYPE")}

@@ -1,0 +1,60 @@
+"""Which contents stood on which of our paths before: what equals one of them was put back by a person on purpose."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from shared.model import BlobId
+from shared.puller.layout import is_layout_path, skill_at
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from shared.model import SkillId
+    from shared.puller.files import Root
+
+HISTORY = "history"
+_DRAFT = "history.new"
+MAX_BYTES = 4 * 1024 * 1024
+"""Some 50,000 replaced files; then the older half is forgotten."""
+
+
+class History:
+    """A file with one line, `<blob id> <path>`, for each content that was replaced or removed.
+
+    Args:
+        own: The puller's own folder.
+    """
+
+    def __init__(self, own: Root) -> None:
+        self._own = own
+
+    def note(self, former: Iterable[tuple[str, BlobId]]) -> None:
+        """Remember contents (path and blob id) that are about to go; a line that a crash cuts off is never matched."""
+        lines = "".join(f"{blob} {path}\n" for path, blob in former).encode()
+        if lines:
+            self._shorten()
+            self._own.append(HISTORY, lines)
+
+    def of(self, skill: SkillId) -> dict[str, frozenset[BlobId]]:
+        """Return the paths of a skill, in both layouts, with every content that stood there before."""
+        found: dict[str, set[BlobId]] = {}
+        for line in self._lines():
+            blob, _, path = line.partition(" ")
+            if skill_at(path) == skill and is_layout_path(path):
+                found.setdefault(path, set()).add(BlobId(blob))
+        return {path: frozenset(blobs) for path, blobs in found.items()}
+
+    def _lines(self) -> list[str]:
+        if self._own.stat(HISTORY) is None:
+            return []
+        return b"".join(self._own.chunks(HISTORY)).decode("utf-8", "replace").split("\n")[:-1]
+
+    def _shorten(self) -> None:
+        found = self._own.stat(HISTORY)
+        if found is None or found.st_size <= MAX_BYTES:
+            return
+        lines = self._lines()
+        self._own.clear(_DRAFT)
+        self._own.create(_DRAFT, ["".join(f"{line}\n" for line in lines[len(lines) // 2 :]).encode()], 0o600)
+        self._own.move(_DRAFT, self._own, HISTORY)

@@ -1,0 +1,141 @@
+"""Which skills an install has to look at, some at a time: those that differ, or all when what stands there is not sure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from shared.core.manifest_view import differences, together
+from shared.errors import InputError, UnverifiedError
+from shared.puller.layout import files_of, skill_at
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+
+    from shared.core.manifest_view import ManifestView
+    from shared.model import BlobId, LiveSkill, SkillId
+    from shared.puller.history import History
+    from shared.puller.layout import Wanted
+    from shared.puller.state import Edition, State
+
+GROUP = 128
+"""Skills that are planned together: few enough for the memory, enough for one flush of the disk to serve many."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """An edition with its manifest opened."""
+
+    edition: Edition
+    view: ManifestView
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Some skills: what shall stand of them, and what of theirs is or may be ours; `live` are the wanted ones."""
+
+    wanted: dict[str, Wanted] = field(default_factory=dict)
+    known: dict[str, frozenset[BlobId]] = field(default_factory=dict)
+    live: dict[SkillId, LiveSkill] = field(default_factory=dict)
+
+    @property
+    def paths(self) -> set[str]:
+        """All paths that matter."""
+        return {*self.wanted, *self.known}
+
+    def know(self, contents: Iterable[tuple[str, BlobId]]) -> None:
+        """Add contents of ours, path by path."""
+        for path, blob in contents:
+            self.known[path] = self.known.get(path, frozenset()) | {blob}
+
+
+class Scope:
+    """The skills that one install looks at.
+
+    Args:
+        target: What shall stand.
+        before: Everything whose files may stand: what is installed first, then what was left unfinished.
+        state: Tells what an operator keeps by hand.
+        history: Tells which older contents of these may stand.
+        only: Look at these skills alone, whatever differs.
+    """
+
+    def __init__(
+        self,
+        target: Opened,
+        before: Sequence[Opened],
+        state: State,
+        history: History,
+        only: Collection[SkillId] | None = None,
+    ) -> None:
+        self._target = target
+        self._before = before
+        self._kept = {} if only is not None else state.kept
+        self._released = frozenset(state.kept)
+        self._history = history
+        self._only = only
+        self._is_sure = not state.unfinished and len(before) <= 1
+
+    def groups(self) -> Iterator[Group]:
+        """Yield the skills to look at, in the order of their ids.
+
+        Raises:
+            UnverifiedError: `bundle_rejected`, while iterating: the manifest names what must not be.
+        """
+        rows = self._rows()
+        try:
+            while batch := list(islice(rows, GROUP)):
+                yield self._group(batch)
+        except InputError as error:
+            raise UnverifiedError("bundle_rejected", error.message) from None
+
+    def knowing(self, names: Iterable[str]) -> dict[str, frozenset[BlobId]]:
+        """Return everything that is or may be ours of some names directly below the skills folder."""
+        found = Group()
+        for key in {skill_at(name) for name in names}:
+            for each in (*self._before, self._target):
+                self._know(found, each.view.find(key), each.edition)
+        return found.known
+
+    def _rows(self) -> Iterator[tuple[SkillId, LiveSkill | None, tuple[LiveSkill | None, ...]]]:
+        """Yield id, what is wanted, and what each edition before says of it."""
+        if self._only is not None:
+            for key in sorted(self._only):
+                yield key, self._target.view.find(key), tuple(each.view.find(key) for each in self._before)
+        elif not self._before or (self._is_sure and self._before[0].edition.layouts == self._target.edition.layouts):
+            old = self._before[0].view if self._before else None
+            yield from ((each.id, each.new, (each.old,)) for each in differences(old, self._target.view))
+        else:
+            views = [self._target.view, *(each.view for each in self._before)]
+            yield from ((key, held[0], held[1:]) for key, held in together(views))
+
+    def _group(self, rows: Iterable[tuple[SkillId, LiveSkill | None, tuple[LiveSkill | None, ...]]]) -> Group:
+        group = Group()
+        for key, wanted, before in rows:
+            if wanted is not None and self._kept.get(key) == wanted.archive:
+                continue
+            if wanted is not None:
+                group.live[key] = wanted
+                group.wanted.update(files_of(wanted, self._target.edition.layouts))
+            # With the first installation there is nothing before, and with one edition one row.
+            for each, skill in zip(self._before, before, strict=False):
+                self._know(group, skill, each.edition)
+            if key in self._released:
+                group.know((path, blob) for path, blobs in self._history.of(key).items() for blob in blobs)
+        return group
+
+    def _know(self, group: Group, skill: LiveSkill | None, edition: Edition) -> None:
+        if skill is not None:
+            group.know((path, want.blob) for path, want in files_of(skill, edition.layouts))
+
+
+def gone(group: Group) -> list[tuple[str, BlobId]]:
+    """List the contents of ours that a group replaces or removes."""
+    wanted: Mapping[str, Wanted] = group.wanted
+    return [
+        (path, blob)
+        for path, blobs in group.known.items()
+        for blob in sorted(blobs)
+        if path not in wanted or wanted[path].blob != blob
+    ]
