@@ -78,6 +78,7 @@ class World:
         self.judge: Judge = InProcessJudge()
         self.quota: Quota | None = None
         self.hooks: Hooks | None = None
+        self.nudges: list[bytes] = []
         self.trust: Trust = TRUST
         self.trouble = ""
         self.signer = SIGNER
@@ -99,6 +100,7 @@ class World:
             poll_seconds=300.0,
             quota=self.quota,
             hooks=self.hooks,
+            nudge=self.nudges.append,
         )
 
     def push(self, *parts: Files) -> Push:
