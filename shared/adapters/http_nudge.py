@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 TOTAL_SECONDS: Final = 2.0
 """How long a caller waits at most."""
 CONNECT_SECONDS: Final = 1.0
-_TIDYING_SECONDS: Final = 0.1
+_TIDYING_SECONDS: Final = 0.2
 """What is left of the total for the loop to close what it cut off."""
 _RETRIES: Final = 1
 

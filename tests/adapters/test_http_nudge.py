@@ -45,6 +45,15 @@ def babbling(handler: BaseHTTPRequestHandler) -> None:
     handler.wfile.write(b"this is no HTTP\r\n\r\n")
 
 
+@pytest.fixture(autouse=True)
+def _nothing_is_left_running() -> Iterator[None]:
+    """What a nudge gave up may still log something, which must not reach the next test."""
+    yield
+    for thread in [thread for thread in threading.enumerate() if thread.name == "nudge"]:
+        thread.join(10)
+        assert not thread.is_alive()
+
+
 @contextmanager
 def a_closed_port() -> Iterator[str]:
     with socket.socket() as bound:  # bound, so that nobody else gets it, and never listening
@@ -151,9 +160,6 @@ def test_a_host_whose_name_is_looked_up_for_ever_is_given_up(
         assert messages[-1] == "A nudge was given up"
     finally:
         found.set()
-        for thread in threading.enumerate():
-            if thread.name == "nudge":
-                thread.join(10)
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:99999/nudge", "http://[::1/nudge", "ftp://127.0.0.1/", "nonsense"])
