@@ -26,6 +26,7 @@ from shared.setting_values import (
     text,
     validation,
     version,
+    web_urls,
 )
 
 if TYPE_CHECKING:
@@ -113,6 +114,13 @@ class Settings:
     )
     puller_key_hashes: tuple[str, ...] = _setting(
         "PULLER_KEY_HASHES", lines, "", "cloud", "One line a key: `<puller id>:<SHA-256 of its PULLER_KEY, hex>`."
+    )
+    nudge_urls: tuple[str, ...] = _setting(
+        "NUDGE_URLS",
+        web_urls,
+        "",
+        "cloud",
+        "Where pullers take the news of a deployment, with commas or one a line; unset, they find it at their next look.",
     )
     polling_interval_seconds: float = _setting(
         "POLLING_INTERVAL_MIN",

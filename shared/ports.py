@@ -171,6 +171,18 @@ class Signer(Protocol):
         ...
 
 
+class Nudge(Protocol):
+    """Tells pullers that a deployment is there, so that they need not wait for their next look.
+
+    Never raises, and returns within 2 seconds. That it arrives is not promised, nor that anybody acts on it: a puller that
+    hears nothing finds the deployment by itself. Who answers is not checked; what is sent is signed, and no secret.
+    """
+
+    def __call__(self, envelope: bytes) -> None:
+        """Send the signed pointer's envelope to all pullers at once."""
+        ...
+
+
 class Clock(Protocol):
     """Time, so that rules and tests never read it themselves."""
 

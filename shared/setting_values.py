@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 from shared.core.rules import ValidationPolicy, VersionPolicy
 
 MAX_SECRETS = 2
 LEAST_SECRET_CHARS = 32
+MAX_URLS = 50
 
 
 def text(value: str) -> str:
@@ -45,6 +48,24 @@ def secrets(value: str) -> tuple[str, ...]:
 def lines(value: str) -> tuple[str, ...]:
     """Read lines, without the empty ones."""
     return tuple(line.strip() for line in value.splitlines() if line.strip())
+
+
+def web_urls(value: str) -> tuple[str, ...]:
+    """Read addresses on the web, with commas between or one a line; each counts once."""
+    found = tuple(dict.fromkeys(part.strip() for part in value.replace(",", "\n").splitlines() if part.strip()))
+    if len(found) > MAX_URLS or not all(_is_web_url(part) for part in found):
+        raise ValueError(f"at most {MAX_URLS} addresses such as https://HOST/nudge, without user and fragment")
+    return found
+
+
+def _is_web_url(text: str) -> bool:
+    plain = text.isascii() and text.isprintable() and " " not in text
+    try:
+        parts = urlsplit(text)
+        named = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is none, or a bracket too few
+        return False
+    return plain and named and "@" not in parts.netloc and "#" not in text
 
 
 def layouts(value: str) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from shared.adapters.github import GitHub
     from shared.adapters.signer import Ed25519Signer
     from shared.model import Trust
-    from shared.ports import Clock, Hooks, Judge, Quota, Source, Store, Together
+    from shared.ports import Clock, Hooks, Judge, Nudge, Quota, Source, Store, Together
     from shared.service.context import Context, Deadline
     from shared.service.trust import TrustChain
 
@@ -91,6 +91,7 @@ def context(found: Settings, seconds: float, *, fresh_trust: bool = False) -> tu
         poll_seconds=found.polling_interval_seconds,
         quota=source.quota,
         hooks=source.hooks,
+        nudge=nudge(found),
     )
     return built, deadline
 
@@ -167,6 +168,15 @@ def judge() -> Judge:
     process = JudgeProcess(loader_environment())
     atexit.register(process.close)
     return process
+
+
+def nudge(found: Settings) -> Nudge | None:
+    """Return what tells pullers of a deployment; None when `NUDGE_URLS` names none."""
+    if not found.nudge_urls:
+        return None
+    from shared.adapters.http_nudge import HttpNudge
+
+    return HttpNudge(found.nudge_urls)
 
 
 @cache

@@ -18,6 +18,7 @@ from shared.errors import ConfigError
 
 NAMES = [field.metadata["name"] for field in fields(Settings)]
 ONE, TWO, THREE = "a" * 32, "b" * 40, "c" * 32
+WHERE = ("http://a:8080/nudge", "https://b/x?y=1", "http://[::1]:1/")
 SECRET_LISTS = {"GITHUB_WEBHOOK_SECRET": "webhook_secrets", "MANUAL_SYNC_API_KEY": "api_keys"}
 
 
@@ -64,6 +65,9 @@ def test_without_anything_set_the_documented_defaults_hold() -> None:
         ("GITHUB_BRANCH", "main", "main"),
         ("PULLER_KEY_HASHES", "a:1\n\n b:2 \n", ("a:1", "b:2")),
         ("POLL_AUTH", "iam", "iam"),
+        ("NUDGE_URLS", "https://edge.example/nudge", ("https://edge.example/nudge",)),
+        ("NUDGE_URLS", " http://a:8080/nudge , https://b/x?y=1,\n\n http://[::1]:1/ \r\nhttps://b/x?y=1", WHERE),
+        ("NUDGE_URLS", ",", ()),
         ("GITHUB_APP_ID", " 12 ", "12"),
         ("GITHUB_APP_KEY", "-----BEGIN X-----\\nabc\\n", "-----BEGIN X-----\nabc\n"),
         ("GITHUB_APP_KEY", " -----BEGIN X-----\nabc\n ", "-----BEGIN X-----\nabc"),
@@ -200,6 +204,7 @@ INVALID = {
     "PULL_INTERVAL_SECONDS": "nan",
     "GITHUB_WEBHOOK_SECRET": "s3cret-short",
     "MANUAL_SYNC_API_KEY": "s3cret-short",
+    "NUDGE_URLS": "https://user:s3cret@edge.example/nudge",
 }
 
 
@@ -228,6 +233,14 @@ def test_a_refusal_never_repeats_the_value(name: str) -> None:
         *[("SKILLS_ROOT", text) for text in ("..", ".", "a/../b", "a//b", "a/./b")],
         *[("SKILLS_LAYOUT", text) for text in (",", "tree,", "Tree", "tree;flat")],
         *[("VALIDATION_POLICY", text) for text in ("PER_SKILL", "per-skill")],
+        *[
+            ("NUDGE_URLS", text)
+            for text in ("edge", "ftp://a/", "file:///etc", "//a/nudge", "https://", "http:///nudge")
+        ],
+        *[("NUDGE_URLS", text) for text in ("https://a b/", "https://a/#x", "https://u@a/", "https://\u0430/")],
+        *[("NUDGE_URLS", text) for text in ("http://a:0/", "http://a:x/", "http://a:65536/", "http://[::1/")],
+        ("NUDGE_URLS", "https://good.example/nudge, bad"),
+        ("NUDGE_URLS", ",".join(f"http://h{number}/" for number in range(51))),
     ],
 )
 def test_a_value_that_means_nothing_is_refused(name: str, text: str) -> None:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from shared.core.names import parse_timestamp, timestamp
+from shared.core.report import NOT_FOLLOWING
 from shared.core.states import Condition, State
 from shared.core.summary import LATENCY_BUCKETS_MS, Summary, blocked_until
 from shared.errors import InputError
@@ -39,8 +40,8 @@ def health_of(evidence: Evidence, now: datetime) -> dict[str, object]:
     """Describe the service's health.
 
     Unhealthy: no head was read for three polling intervals, nothing was ever deployed, or the state is PAUSED. Degraded: the
-    state is, the last sync failed,
-    or a puller is silent, behind or refuses what it is offered. What is withheld is its author's business and no fault.
+    state is, the last sync failed, or a puller is silent, behind or held: it refuses what it is offered, or could not prove
+    that its gateway loaded it. What is withheld is its author's business and no fault.
 
     Args:
         evidence: What was read.
@@ -157,7 +158,7 @@ def _puller(report: Mapping[str, object], pointer: Pointer | None, now: datetime
     last, deployment = str(report.get("last_report")), report.get("deployment")
     if _is_older(last, SILENT_AFTER, now):
         status = "silent"
-    elif report.get("outcome") in {"refused", "failed"} or report.get("state") == Condition.PAUSED:
+    elif report.get("outcome") in NOT_FOLLOWING or report.get("state") == Condition.PAUSED:
         status = "held"
     elif pointer is not None and deployment != pointer.deployment:
         status = "behind"

@@ -19,6 +19,8 @@ from shared.service.survey import survey
 from shared.service.trust import walk
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from shared.core.rewind import Witness
     from shared.model import Pointer
     from shared.service.context import Context
@@ -30,7 +32,8 @@ class Live:
     """One consistent look at what is live. Generation 0: the object did not exist.
 
     `pointer` is None before the first deployment of an epoch; `formers` are then the pointers of older ones, newest first;
-    where there are none, `orphan` is the newest that a signer wrote who has been revoked since.
+    where there are none, `orphan` is the newest that a signer wrote who has been revoked since. `reports` are the pullers'
+    last ones, after a thorough look.
     """
 
     pointer: Pointer | None
@@ -40,6 +43,7 @@ class Live:
     summary_generation: int
     formers: tuple[Witness, ...] = ()
     orphan: Witness | None = None
+    reports: Sequence[Mapping[str, object]] = ()
 
 
 def read_live(context: Context, *, thorough: bool = False) -> Live:
@@ -116,6 +120,7 @@ def _settled(context: Context, found: Survey) -> Live:
         summary_generation=found.summary_generation,
         formers=verdict.formers,
         orphan=verdict.orphan,
+        reports=found.reports,
     )
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from shared.core.decide import Decision
+    from shared.core.rewind import Witness
     from shared.core.summary import Change, Summary
     from shared.model import CommitSha, Digest, Pointer, Trigger
     from shared.service.context import Context, Deadline
@@ -45,6 +46,7 @@ def publish(
     """Make a decision live.
 
     A crash before the pointer leaves objects that nobody names; one after it leaves a record that the next sync writes.
+    Pullers are told beside the bookkeeping, once; one that hears nothing looks by itself.
 
     Args:
         context: The ports.
@@ -89,7 +91,8 @@ def publish(
     def tell(summary: Summary) -> Summary:
         return with_latency(intent.tell(summary), pointer.deployed_at[:10], took)
 
-    rival = record_deployment(context, live, envelope, pointer, decision, tell)
+    recorded = partial(record_deployment, context, live, envelope, pointer, decision, tell)
+    rival = _with_nudge(context, envelope, recorded)
     if rival is not None:
         record_pause(context, fork_of(pointer, envelope, rival))
     return pointer
@@ -116,6 +119,14 @@ def _preparations(context: Context, live: Live, decision: Decision, new: list[by
     if former is not None:
         calls.append(lambda: write_record(context.store, former.deployment, live.envelope))
     return calls
+
+
+def _with_nudge(context: Context, envelope: bytes, recorded: Callable[[], Witness | None]) -> Witness | None:
+    if context.nudge is None:
+        return recorded()
+    nudge = context.nudge
+    _, rival = context.together([lambda: nudge(envelope), recorded])
+    return rival
 
 
 def _returning(decision: Decision) -> set[Digest]:

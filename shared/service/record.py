@@ -102,7 +102,7 @@ def heal(context: Context, live: Live) -> bool:
     write_record(context.store, live.pointer.deployment, live.envelope)
     lines: list[Line] = []
     for deployment in missing:
-        pointer = live.pointer if deployment == live.pointer.deployment else _recorded(context, deployment)
+        pointer = live.pointer if deployment == live.pointer.deployment else readable_record(context, deployment)
         if pointer is not None:
             decision = _changes_of(context, pointer)
             write_events(context, pointer, decision)
@@ -192,7 +192,8 @@ def write_events(context: Context, pointer: Pointer, decision: Decision) -> None
     )
 
 
-def _recorded(context: Context, deployment: DeploymentId) -> Pointer | None:
+def readable_record(context: Context, deployment: DeploymentId) -> Pointer | None:
+    """Read a deployment's record; one that cannot be verified is logged and counts as none."""
     try:
         return read_record(context.store, context.trust, deployment)
     except RejectedError as error:
@@ -202,17 +203,22 @@ def _recorded(context: Context, deployment: DeploymentId) -> Pointer | None:
 
 def _changes_of(context: Context, pointer: Pointer) -> Decision:
     nothing = empty_manifest(channel=context.trust.channel, repo=context.trust.repo, root=context.root, rules="")
-    after = _manifest(context, pointer.manifest.sha256)
+    after = readable_manifest(context, pointer.manifest.sha256)
     if pointer.action is Action.RECOVER and after is not None:
         return Decision(manifest=after)  # an epoch opens with what was live
-    before = _manifest(context, pointer.history[-1][1]) if pointer.history else nothing
+    before = readable_manifest(context, pointer.history[-1][1]) if pointer.history else nothing
     if before is None or after is None:
         # Collected by now, or damaged: of what is not known nothing is told.
         return Decision(manifest=after or nothing)
     return changes(before, after)
 
 
-def _manifest(context: Context, digest: Digest) -> Manifest | None:
+def readable_manifest(context: Context, digest: Digest) -> Manifest | None:
+    """Read a manifest; one that is lost or damaged is logged and counts as none.
+
+    Raises:
+        UnavailableError: the store does not answer.
+    """
     try:
         return read_manifest(context.store, digest)
     except (RejectedError, UnavailableError) as error:

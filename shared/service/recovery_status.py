@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from shared.core.boot import boot_status
 from shared.core.latches import latches_document
+from shared.core.report import NOT_FOLLOWING
 from shared.core.states import MISMATCH, PENDING, VIOLATION, next_action
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def dr_state(found: Survey, trust: Trust, signer: Mapping[str, object]) -> dict[
 
 def boot(found: Survey) -> dict[str, object]:
     """Return the answer of `GET /api/boot-status`."""
-    held = any(report.get("outcome") in {"refused", "failed"} for report in found.reports)
+    held = any(report.get("outcome") in NOT_FOLLOWING for report in found.reports)
     nothing = found.offered is None and not found.verdict.reason
     extra = [*(["held"] if held else []), *(["NO_DEPLOYMENT"] if nothing else [])]
     return boot_status([*found.state.reasons, *extra])

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import base64
 from typing import TYPE_CHECKING
 
-from shared.core.canonical import canonical_bytes
+from shared.core.canonical import canonical_bytes, parse_object
 from shared.core.names import CURRENT, is_digest, parse_deployment, puller_name, record_name, timestamp
+from shared.core.report import kept_report, news_of
 from shared.core.states import LATCHING, Condition
 from shared.core.verify import etag_of
 from shared.errors import ConflictError, InputError, NotFoundError
 from shared.model import DeploymentId, Digest
-from shared.service.objects import read_object
+from shared.service.objects import create_once, read_object
 from shared.service.pause import tell_observed, tell_recovered
 from shared.service.witnesses import proved_floor
 
@@ -20,13 +20,8 @@ if TYPE_CHECKING:
 
     from shared.core.rewind import Witness
     from shared.model import Trust
-    from shared.ports import Store
+    from shared.ports import Store, StoredObject
 
-REPORT_SCHEMA = "skill-sync/report/1"
-OUTCOMES = ("installed", "current", "failed", "refused")
-MAX_REPORT_BYTES = 64 * 1024
-MAX_LISTED = 50
-_MAX_TEXT = 256
 _ATTEMPTS = 4
 
 
@@ -69,9 +64,10 @@ def served_record(store: Store, deployment: str) -> bytes:
 
 
 def accept_report(store: Store, trust: Trust, puller: str, report: dict[str, object], now: datetime) -> None:
-    """Keep a puller's newest report.
+    """Keep a puller's newest report, and write down what is news in it.
 
-    Only what has the right form is kept, and its floor only when our own signature on it holds.
+    Only what has the right form is kept, and its floor only when our own signature on it holds. A deployment that failed
+    its health check is not undone here: who answers pullers holds no signing key, so the next poll does it.
 
     Args:
         store: Where.
@@ -85,18 +81,28 @@ def accept_report(store: Store, trust: Trust, puller: str, report: dict[str, obj
         ConflictError: `REPORT_BUSY`, the same puller kept reporting meanwhile.
     """
     floor = proved_floor(trust, report.get("floor"))
-    kept = _kept(puller, report, floor, timestamp(now))
+    kept = kept_report(puller, report, floor, timestamp(now))
     document = canonical_bytes(kept)
     name = puller_name(puller)
     _tell(store, trust, puller, kept, floor)
     for _ in range(_ATTEMPTS):
         stored = store.get(name)
+        # Before the report is kept: what a crash leaves out is told when the report comes again.
+        for told, data in news_of(kept, _former(stored)):
+            create_once(store, told, data)
         try:
             store.put(name, document, if_generation=0 if stored is None else stored.generation)
         except ConflictError:
             continue
         return
     raise ConflictError("REPORT_BUSY", "this puller's report kept changing under the write")
+
+
+def _former(stored: StoredObject | None) -> dict[str, object]:
+    try:
+        return {} if stored is None else parse_object(stored.data, what="the report before")
+    except InputError:
+        return {}
 
 
 def _tell(store: Store, trust: Trust, puller: str, kept: dict[str, object], floor: Witness | None) -> None:
@@ -107,50 +113,5 @@ def _tell(store: Store, trust: Trust, puller: str, kept: dict[str, object], floo
     if kept["state"] == Condition.PAUSED.value:
         for reason in sorted(LATCHING.intersection(reasons)):
             tell_observed(store, puller, trust, reason, floor.pointer, None)
-    elif floor.pointer.epoch == trust.epoch and kept["outcome"] == "installed":
+    elif floor.pointer.epoch == trust.epoch and kept["outcome"] in {"installed", "unproved"}:
         tell_recovered(store, puller, trust)
-
-
-def _kept(puller: str, report: dict[str, object], floor: Witness | None, at: str) -> dict[str, object]:
-    outcome = report.get("outcome")
-    if outcome not in OUTCOMES:
-        raise InputError("REPORT_INVALID", f"outcome must be one of {', '.join(OUTCOMES)}")
-    state = _text(report, "state")
-    if state is not None and state not in set(Condition):
-        raise InputError("REPORT_INVALID", f"state must be one of {', '.join(Condition)}")
-    version = report.get("trust_version")
-    return {
-        "schema": REPORT_SCHEMA,
-        "id": puller,
-        "last_report": at,
-        "outcome": outcome,
-        "deployment": _text(report, "deployment"),
-        "manifest": _text(report, "manifest"),
-        "installed_at": _text(report, "installed_at"),
-        "reasons": _texts(report, "reasons"),
-        "displaced": _texts(report, "displaced"),
-        "state": state,
-        "trust_version": version if isinstance(version, int) and not isinstance(version, bool) else None,
-        "floor": None
-        if floor is None
-        else {
-            "deployment": floor.pointer.deployment,
-            "manifest": floor.pointer.manifest.sha256,
-            "issued_at": floor.pointer.issued_at,
-            "envelope": base64.b64encode(floor.envelope).decode(),
-        },
-    }
-
-
-def _text(report: dict[str, object], key: str) -> str | None:
-    value = report.get(key)
-    if value is None or (isinstance(value, str) and len(value) <= _MAX_TEXT):
-        return value
-    raise InputError("REPORT_INVALID", f"{key!r} must be a text of at most {_MAX_TEXT} characters, or null")
-
-
-def _texts(report: dict[str, object], key: str) -> list[str]:
-    value = report.get(key, [])
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise InputError("REPORT_INVALID", f"{key!r} must be a list of texts")
-    return [item[:_MAX_TEXT] for item in value[:MAX_LISTED]]

@@ -23,6 +23,7 @@ from shared.service.publish import Intent, publish, refresh
 from shared.service.quota import obey, with_quota
 from shared.service.record import heal, note, record_failure, record_rewrite, secure_record
 from shared.service.recover import ground, recover, told_recovered
+from shared.service.undo import undo_failed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -115,11 +116,16 @@ class _Run:
         """Whether a poll found commits that no webhook has brought: their calls may have been lost."""
 
     def once(self) -> Outcome:
-        """Try once, from the pointer on."""
+        """Try once, from the pointer on. A poll first takes back what pullers say failed; the next one then goes on."""
         context = self._context
-        live = read_live(context, thorough=self._command.trigger is Trigger.POLLING)
+        polls = self._command.trigger is Trigger.POLLING
+        live = read_live(context, thorough=polls)
+        reports = live.reports if polls else ()
         if recover(context, live, self._command.trigger, self._deadline) or heal(context, live):
             live = read_live(context)
+        undone = undo_failed(context, live, reports, self._deadline)
+        if undone is not None:
+            return outcome_of(*undone)
         obey(context, live.summary)
         commit = self._heads.settled_head(live.pointer, self._deadline)
         if live.pointer is not None and live.pointer.commit == commit and self._is_plain():

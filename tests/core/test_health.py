@@ -114,6 +114,8 @@ def test_a_failure_degrades_it_until_a_poll_succeeds() -> None:
         ({"deployment": None}, "behind"),
         ({"outcome": "refused"}, "held"),
         ({"outcome": "failed", "deployment": "1-2"}, "held"),
+        ({"outcome": "held", "deployment": "1-2", "reasons": ["skill_lost"]}, "held"),
+        ({"outcome": "unproved", "reasons": ["gateway_down"]}, "held"),
         ({"last_report": at(-4.01), "outcome": "failed"}, "silent"),
         ({"last_report": None}, "silent"),
         ({"last_report": "zzz"}, "silent"),

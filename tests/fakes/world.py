@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from shared.adapters.signer import Ed25519Signer
 from shared.core.archive import unpack
-from shared.core.names import CURRENT, SUMMARY, trust_name
+from shared.core.names import CURRENT, SUMMARY, parse_deployment, trust_name
+from shared.core.pointer import lineage
 from shared.core.rules import Terms, ValidationPolicy
 from shared.core.summary import Summary, parse_summary
 from shared.core.trust import sign_trust
@@ -17,6 +18,7 @@ from shared.model import CommitSha, DeploymentId, Manifest, Pointer, Push, Skill
 from shared.service.context import Context, Deadline
 from shared.service.objects import read_manifest, read_object
 from shared.service.rollback import roll_back
+from shared.service.serving import accept_report
 from shared.service.survey import Survey, survey
 from shared.service.sync import Command, Outcome, synchronise
 from shared.service.trust import walk
@@ -76,6 +78,7 @@ class World:
         self.judge: Judge = InProcessJudge()
         self.quota: Quota | None = None
         self.hooks: Hooks | None = None
+        self.nudges: list[bytes] = []
         self.trust: Trust = TRUST
         self.trouble = ""
         self.signer = SIGNER
@@ -97,6 +100,7 @@ class World:
             poll_seconds=300.0,
             quota=self.quota,
             hooks=self.hooks,
+            nudge=self.nudges.append,
         )
 
     def push(self, *parts: Files) -> Push:
@@ -145,6 +149,16 @@ class World:
 
     def roll_back(self, to: str) -> Outcome:
         return roll_back(self.context, DeploymentId(to), Deadline(self.clock, 25.0))
+
+    def fails(self, deployment: str, *lost: str, puller: str = "edge") -> None:
+        """That deployment fails its health check at a puller, which reports it."""
+        digests = dict(lineage(self.pointer))
+        failed = {"deployment": deployment, "manifest": digests[parse_deployment(deployment)[1]], "skills": list(lost)}
+        self.report(puller, outcome="held", reasons=["gateway_unhealthy"], failed=failed)
+
+    def report(self, puller: str = "edge", **members: object) -> None:
+        """A puller reports."""
+        accept_report(self.store, self.trust, puller, {"outcome": "current", **members}, self.clock.now())
 
     def deploy(self, *parts: Files) -> Outcome:
         """Push and deliver its webhook."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from shared.adapters.signer import Ed25519Signer
+from tests.fakes.listeners import answering, pullers
 from tests.fakes.trusted import anchor, first_version
 from tests.fakes.world import TRUST
 from tests.functions.cloud import API_KEY, skill_text
@@ -120,3 +123,36 @@ def test_a_pointer_that_another_key_signed_is_409_and_stays(cloud: Cloud) -> Non
     answer = cloud.operator("sync", "POST", "/api/sync")
     assert (answer.status_code, answer.json["code"]) == (409, "pointer_unverifiable")  # type: ignore[index]
     assert cloud.store.get("current.json") == before
+
+
+def test_pullers_are_told_of_a_deployment_with_the_pointer_that_is_served(cloud: Cloud) -> None:
+    with pullers(answering(204), answering(500)) as found:
+        cloud.set("NUDGE_URLS", "\n".join(puller.url for puller in found))
+        for _ in range(2):
+            assert cloud.operator("sync", "POST", "/api/sync").status_code == 200
+        envelope = cloud.puller("GET", "/v1/current").data
+        assert [puller.taken for puller in found] == [[("/nudge", "application/json", envelope)]] * 2
+
+
+def test_addresses_of_the_wrong_form_are_refused_by_name(cloud: Cloud) -> None:
+    cloud.set("NUDGE_URLS", "ftp://edge.example/nudge")
+    answer = cloud.operator("sync", "POST", "/api/sync")
+    assert (answer.status_code, answer.json["code"]) == (503, "CONFIG_INVALID")  # type: ignore[index]
+
+
+def test_a_deployment_that_a_puller_reports_as_failed_is_taken_back_by_the_poll_and_let_go_by_a_person(
+    cloud: Cloud,
+) -> None:
+    cloud.operator("sync", "POST", "/api/sync")
+    cloud.repo.write("a/SKILL.md", skill_text("a", "Broken."))
+    cloud.repo.commit("Break a")
+    cloud.operator("sync", "POST", "/api/sync")
+    payload = json.loads(base64.b64decode(json.loads(cloud.puller("GET", "/v1/current").data)["payload"]))
+    failed = {"deployment": "1-2", "manifest": payload["manifest"]["sha256"], "skills": ["a"]}
+    cloud.puller("POST", "/v1/report", json={"outcome": "held", "reasons": ["skill_lost"], "failed": failed})
+    poll = cloud.operator("poll", "POST", "/api/poll").json or {}
+    assert (poll["status"], poll["deploymentId"]) == ("deployed", "1-3")
+    assert [item["name"] for item in poll["rejected"]] == ["a"]
+    released = cloud.operator("sync", "POST", "/api/sync", {"release": ["a"]}).json or {}
+    assert (released["status"], released["deploymentId"]) == ("deployed", "1-4")
+    assert (cloud.operator("poll", "POST", "/api/poll").json or {})["status"] == "unchanged"

@@ -116,6 +116,8 @@ def test_a_floor_that_we_did_not_sign_is_not_believed(cloud: Cloud) -> None:
         {"outcome": "installed", "deployment": "x" * 300},
         {"outcome": "installed", "reasons": "none"},
         {"outcome": "installed", "reasons": [1]},
+        {"outcome": "held", "failed": {"deployment": "1-1", "manifest": "latest"}},
+        {"outcome": "current", "at": "2026-11-21T12:34:56.789Z", "drift": [{"path": "a", "what": "eaten"}]},
     ],
 )
 def test_a_report_of_the_wrong_form_is_400_and_not_kept(cloud: Cloud, report: dict[str, object]) -> None:
@@ -139,3 +141,15 @@ def test_a_puller_that_lags_refuses_or_failed_shows_in_health(cloud: Cloud) -> N
     held = cloud.call("status", "GET", "/health").json or {}
     assert [health["services"]["pullers"][0]["status"] for health in (behind, held)] == ["behind", "held"]
     assert [health["status"] for health in (behind, held)] == ["degraded", "degraded"]
+
+
+def test_a_health_check_that_failed_is_held_in_health_with_its_reasons_and_one_event(cloud: Cloud) -> None:
+    manifest = deploy(cloud)["manifest"]
+    assert isinstance(manifest, dict)
+    failed = {"deployment": "1-1", "manifest": manifest["sha256"], "skills": []}
+    report = {"outcome": "held", "reasons": ["gateway_unhealthy"], "failed": failed}
+    assert [cloud.puller("POST", "/v1/report", json=report).status_code for _ in range(2)] == [204, 204]
+    health = cloud.call("status", "GET", "/health").json or {}
+    puller = health["services"]["pullers"][0]
+    assert (health["status"], puller["status"], puller["reasons"]) == ("degraded", "held", ["gateway_unhealthy"])
+    assert len([entry for entry in cloud.store.list("events/") if entry.name.endswith("-1-1-held-edge.json")]) == 1

@@ -10,7 +10,7 @@ import pytest
 from shared.core.names import CURRENT, SUMMARY, object_name
 from shared.core.summary import LATENCY_BUCKETS_MS
 from shared.core.verify import UnverifiedPointer, floor_of, verify_pointer
-from shared.errors import ConflictError, DeadlineError
+from shared.errors import ConflictError, DeadlineError, UnavailableError
 from shared.model import Action, Status, Trigger
 from tests.fakes.breaking_store import BreakingStore
 from tests.fakes.memory_source import MemorySource
@@ -217,3 +217,77 @@ def test_a_release_races_with_a_push_and_is_bound_to_what_the_person_saw() -> No
     assert outcome.status is None
     assert (world.texts(), world.withheld()) == ({"a": "One."}, {"a": "rejected"})
     assert world.pointer.seq == 4
+
+
+# Nudges
+
+
+def test_each_deployment_is_told_once_with_the_live_envelope() -> None:
+    world = World()
+    steps = [
+        lambda: world.deploy(skill("a")),
+        lambda: world.deploy(skill("a", "Two."), bad_skill("b")),
+        lambda: world.deploy(bad_skill("a")),
+        lambda: world.roll_back("1-1"),
+    ]
+    for number, step in enumerate(steps, 1):
+        step()
+        stored = world.store.get(CURRENT)
+        assert stored is not None
+        assert (len(world.nudges), world.nudges[-1]) == (number, stored.data)
+        assert world.pointer.seq == number
+
+
+def test_what_goes_back_is_told_too() -> None:
+    world = World()
+    world.deploy(skill("a"))
+    world.deploy(skill("a", "Two."))
+    world.fails("1-2")
+    world.poll()
+    stored = world.store.get(CURRENT)
+    assert stored is not None
+    assert (len(world.nudges), world.nudges[-1]) == (3, stored.data)
+
+
+def test_where_nothing_is_deployed_nobody_is_told() -> None:
+    world = World()
+    world.deploy(skill("a"))
+    world.deploy(skill("a"), {"README.md": b"x"})
+    world.clock.move(200)
+    assert [world.poll().status for _ in range(2)] == [None, None]
+    assert len(world.nudges) == 1, "a refresh of the pointer is no deployment"
+
+
+def test_a_sync_that_lost_tells_nobody_of_what_never_was_live() -> None:
+    world = World()
+    world.deploy(skill("a"))
+    push = world.push(skill("a", "Two."))
+
+    class Raced(BreakingStore):
+        """Another instance deploys the same push just before the pointer moves."""
+
+        def put(self, name: str, data: bytes, *, if_generation: int) -> int:
+            if name == CURRENT and world.store is self:
+                world.store = inner
+                world.webhook(push)
+            return super().put(name, data, if_generation=if_generation)
+
+    inner, world.store = world.store, Raced(world.store)
+    assert world.webhook(push).status is None
+    assert len(world.nudges) == 2
+
+
+def test_pullers_are_told_though_the_bookkeeping_fails() -> None:
+    world = World()
+    world.deploy(skill("a"))
+    push = world.push(skill("a", "Two."))
+
+    class Full(BreakingStore):
+        def put(self, name: str, data: bytes, *, if_generation: int) -> int:
+            if name == SUMMARY:
+                raise UnavailableError("STORE_UNAVAILABLE", "no more today")
+            return super().put(name, data, if_generation=if_generation)
+
+    world.store = Full(world.store)
+    assert world.webhook(push).deployment == "1-2"
+    assert len(world.nudges) == 2

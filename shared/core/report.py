@@ -1,0 +1,177 @@
+"""A puller's report: what of it is kept, in which bounds, and what of it is news. Who sent it is the caller's business.
+
+A puller may be broken or in wrong hands: every member has a form and a bound, and what goes on into the audit trail is made
+of ids, codes and paths alone.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from typing import TYPE_CHECKING
+
+from shared.core.events import event
+from shared.core.names import is_digest, is_slug, parse_deployment, parse_timestamp
+from shared.core.states import Condition
+from shared.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from shared.core.rewind import Witness
+
+SCHEMA = "skill-sync/report/1"
+OUTCOMES = ("installed", "current", "held", "unproved", "failed", "refused")
+"""`held`: what is offered failed its proof and the earlier files stand; `unproved`: installed, but the gateway was down."""
+NOT_FOLLOWING = frozenset({"held", "unproved", "failed", "refused"})
+"""With these outcomes a puller does not serve, or cannot prove that it serves, what is live."""
+MAX_LISTED = 50
+MAX_TEXT = 256
+_CODE = re.compile(r"[a-z0-9]+(?:_[a-z0-9]+)*")
+_WHAT = ("changed", "missing", "added")
+_ACTIONS = ("repaired", "reported", "kept")
+
+
+def kept_report(puller: str, report: Mapping[str, object], floor: Witness | None, at: str) -> dict[str, object]:
+    """Make what is kept of a report: the members that we know, in their form and within their bounds.
+
+    Args:
+        puller: Who reports, as its key proved.
+        report: The body.
+        floor: The newest pointer that the puller accepted, proved by our signature; None when it proved none.
+        at: When the report came in. The puller's own `at` is kept beside it: its clock may be another.
+
+    Raises:
+        InputError: `REPORT_INVALID`, a member has not the form that it must have.
+    """
+    version = report.get("trust_version")
+    return {
+        "schema": SCHEMA,
+        "id": puller,
+        "last_report": at,
+        "at": _time(report),
+        "outcome": _choice(report.get("outcome"), "outcome", OUTCOMES),
+        "deployment": _text(report, "deployment"),
+        "manifest": _text(report, "manifest"),
+        "installed_at": _text(report, "installed_at"),
+        "reasons": _texts(report, "reasons"),
+        "displaced": _texts(report, "displaced"),
+        "failed": _failed(report.get("failed")),
+        "drift": _drift(report),
+        "state": None if _text(report, "state") is None else _choice(report["state"], "state", tuple(Condition)),
+        "trust_version": version if isinstance(version, int) and not isinstance(version, bool) else None,
+        "floor": None if floor is None else _floor(floor),
+    }
+
+
+def news_of(kept: Mapping[str, object], former: Mapping[str, object]) -> list[tuple[str, bytes]]:
+    """List the events of a report as object name and content: files that drifted, a deployment that newly failed.
+
+    The drift's name is made of puller and time of the report, so that a report that is sent again tells it once.
+
+    Args:
+        kept: The report, as `kept_report` made it.
+        former: The same puller's report before it; an empty one when there is none.
+    """
+    at = str(kept["at"] or kept["last_report"])
+    return [event(at, key, kind, {"puller": kept["id"], **details}) for key, kind, details in _news(kept, former)]
+
+
+def _news(kept: Mapping[str, object], former: Mapping[str, object]) -> Iterator[tuple[str, str, dict[str, object]]]:
+    if kept["drift"]:
+        yield f"drift-{kept['id']}", "drift", {"files": kept["drift"]}
+    failed, reasons = kept["failed"], kept["reasons"]
+    if not isinstance(failed, dict) or not isinstance(reasons, list) or _names(failed) == _names(former.get("failed")):
+        return
+    codes = [reason for reason in reasons if _CODE.fullmatch(reason)]
+    yield f"{failed['deployment']}-held-{kept['id']}", "held", {**failed, "reasons": codes}
+
+
+def _names(failed: object) -> tuple[object, object] | None:
+    # Which skills were lost may be told better the next time; the deployment that failed is the same.
+    return (failed.get("deployment"), failed.get("manifest")) if isinstance(failed, dict) else None
+
+
+def _failed(value: object) -> dict[str, object] | None:
+    if value is None:
+        return None
+    if not isinstance(value, dict):
+        raise _invalid("'failed' must be an object, or null")
+    deployment, manifest, skills = value.get("deployment"), value.get("manifest"), value.get("skills", [])
+    if not (isinstance(manifest, str) and is_digest(manifest)):
+        raise _invalid("'failed' must name its manifest by 64 lower-case hex digits")
+    if not isinstance(skills, list) or not all(isinstance(item, str) and is_slug(item) for item in skills):
+        raise _invalid("the skills in 'failed' must be a list of ids")
+    return {"deployment": _deployment(deployment), "manifest": manifest, "skills": skills[:MAX_LISTED]}
+
+
+def _deployment(value: object) -> str:
+    try:
+        parse_deployment(value if isinstance(value, str) else "")
+    except InputError:
+        raise _invalid("'failed' must name its deployment by <epoch>-<seq>") from None
+    return str(value)
+
+
+def _drift(report: Mapping[str, object]) -> list[dict[str, object]]:
+    value = report.get("drift", [])
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+        raise _invalid("'drift' must be a list of objects")
+    if value and report.get("at") is None:
+        raise _invalid("a report of drift must say at which time it was made")
+    return [
+        {
+            "path": _printable(item.get("path")),
+            "what": _choice(item.get("what"), "what", _WHAT),
+            "action": _choice(item.get("action"), "action", _ACTIONS),
+        }
+        for item in value[:MAX_LISTED]
+    ]
+
+
+def _printable(value: object) -> str:
+    if not isinstance(value, str):
+        raise _invalid("the path of a drift must be a text")
+    # Anybody on the volume names files as they like: nothing that acts on a terminal, or hides, goes any further.
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in value[:MAX_TEXT])
+
+
+def _time(report: Mapping[str, object]) -> str | None:
+    value = _text(report, "at")
+    try:
+        return value if value is None or parse_timestamp(value) else None
+    except InputError:
+        raise _invalid("'at' must be a time, YYYY-MM-DDTHH:MM:SS.mmmZ, or null") from None
+
+
+def _floor(floor: Witness) -> dict[str, object]:
+    return {
+        "deployment": floor.pointer.deployment,
+        "manifest": floor.pointer.manifest.sha256,
+        "issued_at": floor.pointer.issued_at,
+        "envelope": base64.b64encode(floor.envelope).decode(),
+    }
+
+
+def _choice(value: object, key: str, known: tuple[str, ...]) -> str:
+    if not isinstance(value, str) or value not in known:
+        raise _invalid(f"{key!r} must be one of {', '.join(known)}")
+    return value
+
+
+def _text(report: Mapping[str, object], key: str) -> str | None:
+    value = report.get(key)
+    if value is None or (isinstance(value, str) and len(value) <= MAX_TEXT):
+        return value
+    raise _invalid(f"{key!r} must be a text of at most {MAX_TEXT} characters, or null")
+
+
+def _texts(report: Mapping[str, object], key: str) -> list[str]:
+    value = report.get(key, [])
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise _invalid(f"{key!r} must be a list of texts")
+    return [item[:MAX_TEXT] for item in value[:MAX_LISTED]]
+
+
+def _invalid(message: str) -> InputError:
+    return InputError("REPORT_INVALID", message)

@@ -1,0 +1,126 @@
+"""What goes back when a deployment failed its health check at a puller. Pure; reading the manifests is the service's business.
+
+A failed deployment takes back only what it changed itself, and of that only what nobody has touched since. A late report
+about an older deployment therefore undoes nothing newer. A person who releases a skill afterwards puts the same tree back,
+but a manifest in between lacked it, so that a report which is still lying there does not undo the release.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from shared.core.decide import changes
+from shared.core.names import is_digest, parse_deployment
+from shared.core.pointer import lineage
+from shared.errors import InputError
+from shared.model import Action, Digest, Reason, Trigger, Withheld
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
+
+    from shared.core.decide import Decision
+    from shared.model import CommitSha, LiveSkill, Manifest, Pointer, SkillId, TreeId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """A deployment that failed: what was live before it, what it made live, and every manifest since, the live one last."""
+
+    before: Manifest
+    failed: Manifest
+    since: Sequence[Manifest] = ()
+
+
+def failed_deployments(reports: Iterable[Mapping[str, object]], live: Pointer) -> list[int]:
+    """List the sequence numbers of the deployments that pullers say failed, and that the live pointer vouches for, in order.
+
+    Args:
+        reports: What is kept of the pullers' reports; anything that no report holds names nothing.
+        live: The live pointer. Deployments of another epoch, or older than its history, are never undone.
+    """
+    named = {_named(report.get("failed"), live.epoch) for report in reports}
+    return sorted({seq for seq, digest in lineage(live) if (seq, digest) in named})
+
+
+def can_be_undone(deployment: Pointer, before: Manifest, failed: Manifest) -> bool:
+    """Whether a failure undoes a deployment, as its record and the two manifests tell.
+
+    A deploy or release is. What a person or a recovery put back is left to people; so is the first deployment of a later
+    epoch, as nothing tells what it followed. And what went back is not brought forward again when that fails too: the two
+    would take turns for ever. Such a deployment is known by this: no other poll publishes anything at the head that was
+    decided on before, unless the rules or the publish root are new.
+
+    Args:
+        deployment: Its record; one that was refreshed names another head.
+        before: What was live before it.
+        failed: What it made live.
+    """
+    went_back = (
+        deployment.trigger is Trigger.POLLING
+        and deployment.commit == deployment.previous_commit
+        and (before.rules, before.root) == (failed.rules, failed.root)
+    )
+    follows = bool(deployment.history) or deployment.epoch == 1
+    return deployment.action in {Action.DEPLOY, Action.RELEASE} and follows and not went_back
+
+
+def standing(failure: Failure) -> list[SkillId]:
+    """List the skills that the failed deployment changed and that are, in every manifest since, exactly as it left them."""
+    before, failed = failure.before, failure.failed
+    return [
+        key
+        for key in sorted(before.skills.keys() | failed.skills.keys())
+        if _tree(before, key) != _tree(failed, key)
+        and all(_tree(later, key) == _tree(failed, key) for later in failure.since)
+    ]
+
+
+def undo(live: Manifest, failures: Iterable[Failure], commit: CommitSha, spared: AbstractSet[SkillId]) -> Decision:
+    """Give every skill that still stands as a failed deployment left it its former version, and withhold its head version.
+
+    A skill that was new goes away, one that was removed comes back. The note keeps the head version from being published
+    again until it changes or a person releases it; a note that is there already does the same, and stays.
+
+    Args:
+        live: The live manifest.
+        failures: The deployments that failed.
+        commit: The head that the live pointer was decided on.
+        spared: Skills that stay as they are.
+    """
+    back = {
+        key: failure.before.skills.get(key) for failure in failures for key in standing(failure) if key not in spared
+    }
+    notes = {key: _note(live, key, former, commit) for key, former in back.items()}
+    skills = {key: skill for key, skill in {**live.skills, **back}.items() if skill is not None}
+    withheld = {key: item for key, item in {**live.withheld, **notes}.items() if item is not None}
+    return changes(live, replace(live, skills=skills, withheld=withheld))
+
+
+def _note(live: Manifest, key: SkillId, former: LiveSkill | None, commit: CommitSha) -> Withheld | None:
+    held = live.withheld.get(key)
+    if held is None:
+        # What is not withheld is live as the head has it, or gone at head.
+        known = live.skills.get(key) or former
+        path = "" if known is None else known.path
+        return Withheld(id=key, tree=_tree(live, key), path=path, reason=Reason.UNHEALTHY, commit=commit)
+    # The head itself may have gone back meanwhile and wait for something; now it is live. The rules' word stands, though.
+    is_head = held.tree == (None if former is None else former.tree)
+    return None if is_head and held.reason is not Reason.REJECTED else held
+
+
+def _named(failed: object, epoch: int) -> tuple[int, Digest] | None:
+    if not isinstance(failed, dict):
+        return None
+    deployment, manifest = str(failed.get("deployment")), str(failed.get("manifest"))
+    try:
+        named, seq = parse_deployment(deployment)
+    except InputError:
+        return None
+    return (seq, Digest(manifest)) if named == epoch and is_digest(manifest) else None
+
+
+def _tree(manifest: Manifest, key: SkillId) -> TreeId | None:
+    skill = manifest.skills.get(key)
+    return None if skill is None else skill.tree
