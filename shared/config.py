@@ -296,13 +296,3 @@ def _expected(kind: object, error: ValueError) -> str:
             str(kind), "a number"
         )
     return f"expected {text}"
-
-
-def settings_table() -> str:
-    """Return README's table of settings, in Markdown."""
-    rows = ["| name | default | side | what it is |", "|---|---|---|---|"]
-    for field in fields(Settings):
-        meta = field.metadata
-        default = "" if meta["default"] in (None, "") else f"`{meta['default']}`"
-        rows.append(f"| `{meta['name']}` | {default} | {meta['side']} | {meta['what']} |")
-    return "\n".join(rows)

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from shared.cli.settings_table import settings_table
 from shared.config import (
     MAX_SECRET_FILE_BYTES,
     Settings,
     command_environment,
     current_settings,
     load_settings,
-    settings_table,
 )
 from shared.core.rules import ValidationPolicy, VersionPolicy
 from shared.errors import ConfigError

@@ -27,6 +27,8 @@ NOT_FOLLOWING = frozenset({"held", "unproved", "failed", "refused"})
 """With these outcomes a puller does not serve, or cannot prove that it serves, what is live."""
 MAX_LISTED = 50
 MAX_TEXT = 256
+MAX_FAILED = 8
+"""Deployments that failed one after the other; more of them do not lead to the first any sooner."""
 _CODE = re.compile(r"[a-z0-9]+(?:_[a-z0-9]+)*")
 _WHAT = ("changed", "missing", "added")
 _ACTIONS = ("repaired", "reported", "kept")
@@ -57,6 +59,7 @@ def kept_report(puller: str, report: Mapping[str, object], floor: Witness | None
         "reasons": _texts(report, "reasons"),
         "displaced": _texts(report, "displaced"),
         "failed": _failed(report.get("failed")),
+        "failed_before": _failed_before(report),
         "drift": _drift(report),
         "state": None if _text(report, "state") is None else _choice(report["state"], "state", tuple(Condition)),
         "trust_version": version if isinstance(version, int) and not isinstance(version, bool) else None,
@@ -103,6 +106,13 @@ def _failed(value: object) -> dict[str, object] | None:
     if not isinstance(skills, list) or not all(isinstance(item, str) and is_slug(item) for item in skills):
         raise _invalid("the skills in 'failed' must be a list of ids")
     return {"deployment": _deployment(deployment), "manifest": manifest, "skills": skills[:MAX_LISTED]}
+
+
+def _failed_before(report: Mapping[str, object]) -> list[dict[str, object] | None]:
+    value = report.get("failed_before", [])
+    if not isinstance(value, list):
+        raise _invalid("'failed_before' must be a list of objects")
+    return [_failed(item) for item in value[-MAX_FAILED:]]
 
 
 def _deployment(value: object) -> str:

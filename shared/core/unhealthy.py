@@ -33,15 +33,24 @@ class Failure:
     since: Sequence[Manifest] = ()
 
 
-def failed_deployments(reports: Iterable[Mapping[str, object]], live: Pointer) -> list[int]:
-    """List the sequence numbers of the deployments that pullers say failed, and that the live pointer vouches for, in order.
+def failed_deployments(reports: Iterable[Mapping[str, object]], live: Pointer) -> list[tuple[int, ...]]:
+    """List, puller by puller, the sequence numbers of the deployments that failed there one after the other, oldest first.
+
+    Only the oldest one of which anything is left is to be undone: what came after it may have failed for its sake alone. While
+    a puller has not tried what is live now, nobody knows more, and only the first one is named.
 
     Args:
         reports: What is kept of the pullers' reports; anything that no report holds names nothing.
         live: The live pointer. Deployments of another epoch, or older than its history, are never undone.
     """
-    named = {_named(report.get("failed"), live.epoch) for report in reports}
-    return sorted({seq for seq, digest in lineage(live) if (seq, digest) in named})
+    rows: dict[tuple[int, ...], None] = {}
+    for report in reports:
+        former = report.get("failed_before")
+        told = [*(former if isinstance(former, list) else []), report.get("failed")]
+        named = {_named(failed, live.epoch) for failed in told}
+        row = tuple(sorted(seq for seq, digest in lineage(live) if (seq, digest) in named))
+        rows[row if live.seq in row else row[:1]] = None
+    return sorted(filter(None, rows))
 
 
 def can_be_undone(deployment: Pointer, before: Manifest, failed: Manifest) -> bool:

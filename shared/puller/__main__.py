@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 from shared import log
 from shared.config import current_settings
 from shared.errors import ConfigError, ConflictError, DeniedError, NotFoundError, UnavailableError, UnverifiedError
-from shared.puller.build import compare, open_client, open_follower
-from shared.puller.clock import StoppableClock
+from shared.puller.build import ask_to_resume, compare, open_client, open_follower
+from shared.puller.clock import Bell, StoppableClock
 from shared.puller.loop import Loop, look
 from shared.puller.report import Result
-from shared.puller.status import StatusServer
+from shared.puller.server import StatusServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,11 +27,16 @@ EXIT_REFUSED = 1
 EXIT_UNREACHABLE = 69
 EXIT_LOCKED = 75
 EXIT_CONFIG = 78
-_EXITS = {Result.REFUSED: EXIT_REFUSED, Result.FAILED: EXIT_REFUSED, Result.UNREACHABLE: EXIT_UNREACHABLE}
-_HELP = """exit codes: 0 current or installed (--once), answered (--check), as installed (--verify), or ended by SIGTERM or
-SIGINT; 1 what is offered was refused or the install failed (--once), or a file is not as it was installed (--verify); 69
-the release function cannot be reached or does not accept the key (--once, --check); 75 another puller holds this volume;
-78 a setting is missing or wrong (named in the log)."""
+_EXITS = {
+    Result.REFUSED: EXIT_REFUSED,
+    Result.FAILED: EXIT_REFUSED,
+    Result.HELD: EXIT_REFUSED,
+    Result.UNREACHABLE: EXIT_UNREACHABLE,
+}
+_HELP = """exit codes: 0 current or installed (--once), answered (--check), as installed (--verify), asked for (--resume),
+or ended by SIGTERM or SIGINT; 1 what is offered was refused, its install failed, or its proof (--once), or a file is not
+as it was installed (--verify); 69 the release function cannot be reached or does not accept the key (--once, --check);
+75 another puller holds this volume; 78 a setting is missing or wrong (named in the log)."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -50,19 +55,21 @@ def main(arguments: list[str] | None = None) -> int:
         "--check", action="store_true", help="ask for the pointer with these settings, and change nothing"
     )
     ways.add_argument(
+        "--resume",
+        action="store_true",
+        help="take everything back under care: what was put back by hand, and a deployment that failed here; done by the "
+        "puller that runs, or by the next one",
+    )
+    ways.add_argument(
         "--verify", action="store_true", help="compare the volume with what was installed, and change nothing"
     )
     options = parser.parse_args(arguments)
     stop = threading.Event()
+    bell = Bell(stop)
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _stopper(stop))
+        signal.signal(number, _stopper(stop, bell))
     try:
-        settings = current_settings()
-        if options.check:
-            return _check(settings, stop)
-        if options.verify:
-            return _verify(settings)
-        return _once(settings, stop) if options.once else _forever(settings, stop)
+        return _run(options, current_settings(), stop, bell)
     except ConfigError as error:
         log.error("The puller cannot start", code=error.code, detail=error.message)
         return EXIT_CONFIG
@@ -72,6 +79,16 @@ def main(arguments: list[str] | None = None) -> int:
     except OSError as error:
         log.error("The volume cannot be used", code=f"OS_{error.errno}", detail=str(error))
         return EXIT_REFUSED
+
+
+def _run(options: argparse.Namespace, settings: Settings, stop: threading.Event, bell: Bell) -> int:
+    if options.check:
+        return _check(settings, stop)
+    if options.verify:
+        return _verify(settings)
+    if options.resume:
+        return _resume(settings)
+    return _once(settings, stop) if options.once else _forever(settings, stop, bell)
 
 
 def _once(settings: Settings, stop: threading.Event) -> int:
@@ -102,11 +119,17 @@ def _verify(settings: Settings) -> int:
     return EXIT_REFUSED if differences else 0
 
 
-def _forever(settings: Settings, stop: threading.Event) -> int:
+def _resume(settings: Settings) -> int:
+    ask_to_resume(settings)
+    log.info("The puller resumes at its next look", folder=settings.skills_dir)
+    return 0
+
+
+def _forever(settings: Settings, stop: threading.Event, bell: Bell) -> int:
     clock = StoppableClock(stop)
-    status = None if settings.puller_port is None else StatusServer(settings.puller_port, clock)
+    status = None if settings.puller_port is None else StatusServer(settings.puller_port, clock, bell.ring)
     try:
-        Loop(current_settings, clock, stop, status=status).run(settings)
+        Loop(current_settings, clock, stop, status=status, pause=bell.wait).run(settings)
     finally:
         if status is not None:
             status.close()
@@ -114,9 +137,10 @@ def _forever(settings: Settings, stop: threading.Event) -> int:
     return 0
 
 
-def _stopper(stop: threading.Event) -> Callable[[int, FrameType | None], None]:
+def _stopper(stop: threading.Event, bell: Bell) -> Callable[[int, FrameType | None], None]:
     def ask(_signal: int, _frame: FrameType | None) -> None:
         stop.set()
+        bell.ring()
 
     return ask
 

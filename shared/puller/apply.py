@@ -20,12 +20,16 @@ from shared.puller.state import Edition, Failed, Proving
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from shared.model import Pointer, Trust
+    from shared.model import DeploymentId, Pointer, Trust
     from shared.puller.install import Installed, Installer
     from shared.puller.memory import Memory
     from shared.puller.prove import Prover, Verdict
     from shared.puller.snapshot import Snapshots
     from shared.puller.state import State
+
+
+MAX_FAILURES = 8
+"""In a row; the functions undo the first, and are told of the others."""
 
 
 class Applier:
@@ -81,8 +85,7 @@ class Applier:
         if known and not done.changed and not state.unfinished:
             self.memory.state = done.state
             return self.stand(pointer)
-        at = timestamp(self._clock.now())
-        self.memory.remember(replace(done.state, deployment=deployment, installed_at=at, failed=None))
+        self._remember_installed(done.state, deployment)
         log.info(
             "Installed deployment",
             deployment=deployment,
@@ -94,6 +97,13 @@ class Applier:
             fetching_ms=round(1000 * (self._client.fetching_seconds - fetching), 1),
         )
         return self._prove(waiting=True) or Word(outcome=Result.INSTALLED)
+
+    def _remember_installed(self, state: State, deployment: DeploymentId) -> None:
+        own = state.proving if state.proving is not None and state.proving.deployment == deployment else None
+        # Where there is nothing to prove, what stood before stands again, and that was in order.
+        failures = () if own is None else state.failures
+        at = timestamp(self._clock.now())
+        self.memory.remember(replace(state, deployment=deployment, installed_at=at, proving=own, failures=failures))
 
     def stand(self, pointer: Pointer) -> Word:
         """Say how things stand while a deployment stays the live one; errors as for `Installer.install`."""
@@ -158,7 +168,7 @@ class Applier:
             return None  # noted for an install that has not begun
         verdict = self.prover.prove(state.proving, state.installed, waiting=waiting)
         if verdict.proof is Proof.HOLDS:
-            self.memory.remember(replace(state, proving=None))
+            self.memory.remember(replace(state, proving=None, failures=()))
             log.info("The gateway has loaded what was installed", deployment=state.deployment, detail=verdict.detail)
             return None
         if verdict.proof is Proof.FAILS:
@@ -177,7 +187,8 @@ class Applier:
             deployment=proving.deployment, manifest=target.manifest, reasons=verdict.reasons, skills=verdict.skills
         )
         # Noted before the first file goes back: after a crash in between it goes on going back.
-        self.memory.remember(replace(self.memory.state, failed=failed))
+        failures = (*self.memory.state.failures, failed)[-MAX_FAILURES:]
+        self.memory.remember(replace(self.memory.state, failures=failures))
         return self._held(failed)
 
     def _held(self, failed: Failed) -> Word:

@@ -29,7 +29,7 @@ from shared.puller.prove import Prover
 from shared.puller.snapshot import Snapshots
 from shared.puller.state_file import read_state
 from shared.puller.trust import VolumeTrust
-from shared.puller.upkeep import REPAIR, Upkeep
+from shared.puller.upkeep import REPAIR, RESUME, Upkeep
 from shared.puller.volume import open_volume
 
 if TYPE_CHECKING:
@@ -160,6 +160,20 @@ def open_client(
     check(settings)
     with _http(settings, transport) as http:
         yield ReleaseClient(http, clock)
+
+
+def ask_to_resume(settings: Settings) -> None:
+    """Leave the word for the puller that runs, or for the next one, that everything is to be taken back under care.
+
+    Raises:
+        ConfigError: `STATE_UNREADABLE`, no puller ever ran here.
+        OSError: the disk refused.
+    """
+    own = Root(settings.skills_dir.resolve().parent / ".skill-sync", Calls())
+    try:
+        own.touch(RESUME)
+    except FileNotFoundError:
+        raise ConfigError("STATE_UNREADABLE", f"there is no {own.path}: no puller ever ran here") from None
 
 
 def compare(settings: Settings) -> list[tuple[str, str]]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from shared.config import Settings
     from shared.ports import Clock
     from shared.puller.follow import Follower
-    from shared.puller.status import StatusServer
+    from shared.puller.server import StatusServer
 
 REOPEN_SECONDS = 10.0
 """Between two tries to open a volume that cannot be used."""
@@ -33,6 +33,7 @@ class Loop:
         stop: Set when the process was asked to end.
         status: Told which follower is at work; None where nobody asks.
         transport: What carries the requests; None is the network.
+        pause: Waits so many seconds between two looks, or less when there is a reason; None waits by the clock.
     """
 
     def __init__(
@@ -43,12 +44,14 @@ class Loop:
         *,
         status: StatusServer | None = None,
         transport: httpx.BaseTransport | None = None,
+        pause: Callable[[float], None] | None = None,
     ) -> None:
         self._read = read
         self._clock = clock
         self._stop = stop
         self._status = status
         self._transport = transport
+        self._pause = pause or clock.sleep
         self._fault = ""
 
     def run(self, settings: Settings) -> None:
@@ -80,7 +83,7 @@ class Loop:
     def _follow(self, follower: Follower, settings: Settings) -> Settings:
         while not self._stop.is_set():
             look(follower)
-            self._clock.sleep(follower.pause_seconds(settings.pull_interval_seconds))
+            self._pause(follower.pause_seconds(settings.pull_interval_seconds))
             fresh = self._fresh(settings)
             if fresh != settings:
                 log.info("The settings have changed")

@@ -29,7 +29,7 @@ class Memory:
         state = load_state(own, clock.now())
         # A volume that is pinned to another line of deployments begins anew there: the old floor says nothing about it.
         former = (
-            state if state.line in ((), line) else replace(state, floor=None, envelope=b"", latches=(), failed=None)
+            state if state.line in ((), line) else replace(state, floor=None, envelope=b"", latches=(), failures=())
         )
         self.state: State = replace(former, line=line)
 

@@ -64,6 +64,7 @@ class Reporter:
         self._last: Word | None = None
         self._troubles: set[Word] = set()
         self._pending: Word | None = None
+        self._pending_at = ""
         self._drift: list[Drift] = []
         self._sent_at = float("-inf")
         self._fault = ""
@@ -73,7 +74,7 @@ class Reporter:
         due = self._clock.monotonic() - self._sent_at >= HEARTBEAT_SECONDS
         self.keep(drift)
         if self._is_news(word) or ((due or self._drift) and self._pending is None):
-            self._pending = word
+            self._pending, self._pending_at = word, timestamp(self._clock.now())
         self._last = word
         if self._pending is not None:
             self._send(self._pending, state)
@@ -98,7 +99,8 @@ class Reporter:
 
     def _send(self, word: Word, state: State) -> None:
         try:
-            self._client.report(report_document(word, state, timestamp(self._clock.now()), self._drift))
+            # One time for all tries: by it the functions know a report that was sent again.
+            self._client.report(report_document(word, state, self._pending_at, self._drift))
         except SkillSyncError as error:
             if error.code != self._fault:
                 log.warning("The report was not taken", code=error.code, detail=error.message)
@@ -112,8 +114,8 @@ class Reporter:
 
 def report_document(word: Word, state: State, at: str, drift: Sequence[Drift] = ()) -> dict[str, object]:
     """Write a report. `deployment`, `manifest` and `installed_at` are of what is installed, also when a newer one failed."""
-    failed = failed_document(state.failed)
-    news: dict[str, object] = {} if failed is None else {"failed": failed}
+    failures = [failed_document(failed) for failed in state.failures]
+    news: dict[str, object] = {"failed": failures[-1], "failed_before": failures[:-1]} if failures else {}
     if drift:
         news["drift"] = [{"path": each.path, "what": each.what, "action": each.action} for each in drift]
     return {

@@ -65,7 +65,7 @@ class State:
         removed_at: Names directly below the skills folder, and when we took them away.
         displaced: Foreign paths that were put aside for `deployment`, or for the one being installed.
         latches: Pauses that only an operator ends.
-        failed: What was put back, until another deployment is installed.
+        failures: What was put back, one deployment after the other, oldest first, until one is installed that holds.
         proving: The proof that is outstanding.
         kept: Skills that an operator brought back by hand: id to the live archive at which that was noticed.
     """
@@ -80,7 +80,7 @@ class State:
     removed_at: dict[str, str] = field(default_factory=dict)
     displaced: tuple[str, ...] = ()
     latches: tuple[Latch, ...] = ()
-    failed: Failed | None = None
+    failures: tuple[Failed, ...] = ()
     proving: Proving | None = None
     kept: dict[SkillId, Digest] = field(default_factory=dict)
 
@@ -93,6 +93,11 @@ class State:
     def installing(self) -> Edition | None:
         """What was being installed when that was interrupted; None while nothing is unfinished."""
         return self.unfinished[-1] if self.unfinished else None
+
+    @property
+    def failed(self) -> Failed | None:
+        """The deployment that failed its proof here last, while nothing has held since."""
+        return self.failures[-1] if self.failures else None
 
     @property
     def editions(self) -> tuple[Edition, ...]:

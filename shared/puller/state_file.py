@@ -77,17 +77,15 @@ def _bytes(state: State) -> bytes:
             "removed_at": state.removed_at,
             "displaced": list(state.displaced),
             "latches": latches_document(state.latches),
-            "failed": failed_document(state.failed),
+            "failures": [failed_document(failed) for failed in state.failures],
             "proving": _proving_document(state.proving),
             "kept": state.kept,
         }
     )
 
 
-def failed_document(failed: Failed | None) -> dict[str, object] | None:
+def failed_document(failed: Failed) -> dict[str, object]:
     """Write what failed, as the state and the reports have it."""
-    if failed is None:
-        return None
     named = {"deployment": failed.deployment, "manifest": failed.manifest}
     return {**named, "reasons": list(failed.reasons), "skills": list(failed.skills)}
 
@@ -137,7 +135,7 @@ def _parse(data: bytes) -> State:
         removed_at={name: timestamp(parse_timestamp(at)) for name, at in _texts(document, "removed_at").items()},
         displaced=_list(document, "displaced"),
         latches=parse_latches(document.get("latches")),
-        failed=_failed(document.get("failed")),
+        failures=tuple(map(_failed, member(document, "failures", list, what=what) if "failures" in document else [])),
         proving=_proving(document.get("proving")),
         kept={SkillId(key): _digest(text) for key, text in _texts(document, "kept").items()},
     )
@@ -157,10 +155,8 @@ def parse_edition(value: object) -> Edition | None:
     return Edition(manifest=manifest, size=size, skills=skills, layouts=_list(value, "layouts"))
 
 
-def _failed(value: object) -> Failed | None:
+def _failed(value: object) -> Failed:
     what = "what failed"
-    if value is None:
-        return None
     return Failed(
         deployment=DeploymentId(member(value, "deployment", str, what=what)),
         manifest=_digest(member(value, "manifest", str, what=what)),

@@ -1,31 +1,25 @@
-"""The puller's own word on its state, over HTTP on this machine only; the same three answers as the functions give."""
+"""The puller's own word on its state: what it serves, what it may do, figures. The same answers as the functions give.
+
+How they are asked for is left to `server`.
+"""
 
 from __future__ import annotations
 
-import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
 from shared.core.boot import boot_status
 from shared.core.latches import latches_document
 from shared.core.states import MISMATCH, VIOLATION, Condition, next_action
 from shared.puller.report import Result
+from shared.puller.state_file import failed_document
+from shared.puller.upkeep import KEPT, REPAIRED, REPORTED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from shared.ports import Clock
     from shared.puller.follow import Follower
 
-HOST = "127.0.0.1"
-TIMEOUT_SECONDS = 5.0
 STALE_AFTER_POLLS = 3
-METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-
-
-def _json(status: int, document: dict[str, object]) -> tuple[int, str, bytes]:
-    return status, "application/json", json.dumps(document).encode() + b"\n"
 
 
 def documents(follower: Follower) -> dict[str, Callable[[], dict[str, object]]]:
@@ -50,6 +44,10 @@ def status(follower: Follower) -> dict[str, object]:
         "skills": 0 if state.installed is None else state.installed.skills,
         "installing": state.installing is not None,
         "trust_version": follower.trust.newest.version,
+        "proving": state.proving is not None,
+        "gateway_up": None if follower.prover is None else follower.prover.is_up,
+        "failures": [failed_document(failed) for failed in state.failures],
+        "kept": sorted(state.kept),
         "last_look": follower.looked_at or None,
         "looks": dict(follower.looks),
     }
@@ -85,11 +83,41 @@ def metrics(follower: Follower, now: float, interval: float) -> str:
         "# HELP skill_sync_puller_skills Skills that are installed.",
         "# TYPE skill_sync_puller_skills gauge",
         f"skill_sync_puller_skills {0 if state.installed is None else state.installed.skills}",
+        "# HELP skill_sync_puller_failures Deployments that failed their proof here, one after the other, and were put back.",
+        "# TYPE skill_sync_puller_failures gauge",
+        f"skill_sync_puller_failures {len(state.failures)}",
+        "# HELP skill_sync_puller_drift_total Paths that were not as installed.",
+        "# TYPE skill_sync_puller_drift_total counter",
+        *(
+            f'skill_sync_puller_drift_total{{action="{action}"}} {follower.upkeep.counts[action]}'
+            for action in (KEPT, REPAIRED, REPORTED)
+        ),
+        "# HELP skill_sync_puller_sweep_seconds_total Processor seconds spent on noticing what changed.",
+        "# TYPE skill_sync_puller_sweep_seconds_total counter",
+        f"skill_sync_puller_sweep_seconds_total {follower.upkeep.sweep.cpu_seconds:.6f}",
+        *_gateway(follower),
         "# HELP skill_sync_puller_trust_version The newest version of the trust that is believed.",
         "# TYPE skill_sync_puller_trust_version gauge",
         f"skill_sync_puller_trust_version {follower.trust.newest.version}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _gateway(follower: Follower) -> list[str]:
+    prover = follower.prover
+    if prover is None:
+        return []
+    return [
+        "# HELP skill_sync_puller_gateway_up Whether the gateway was well at the last look.",
+        "# TYPE skill_sync_puller_gateway_up gauge",
+        f"skill_sync_puller_gateway_up {int(bool(prover.is_up))}",
+        "# HELP skill_sync_puller_proofs_total Proofs of reload by how they ended.",
+        "# TYPE skill_sync_puller_proofs_total counter",
+        *(
+            f'skill_sync_puller_proofs_total{{outcome="{proof.name.lower()}"}} {count}'
+            for proof, count in prover.proofs.items()
+        ),
+    ]
 
 
 def operational_state(follower: Follower) -> dict[str, object]:
@@ -122,71 +150,3 @@ def dr_state(follower: Follower) -> dict[str, object]:
             standing, state.latches, trust, remembered_epoch=0 if floor is None else floor.epoch
         ),
     }
-
-
-class StatusServer:
-    """Answers while a follower is at work; `show` names the one that counts.
-
-    Args:
-        port: On 127.0.0.1; 0 lets the system choose.
-        clock: Says how long ago something was.
-
-    Raises:
-        OSError: the port cannot be used.
-    """
-
-    def __init__(self, port: int, clock: Clock) -> None:
-        self._clock = clock
-        self._interval = 0.0
-        self._follower: Follower | None = None
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            timeout = TIMEOUT_SECONDS
-
-            def do_GET(self) -> None:
-                status, kind, body = outer.answer(self.path)
-                self.send_response(status)
-                self.send_header("Content-Type", kind)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_: object) -> None:
-                return
-
-        self._server = ThreadingHTTPServer((HOST, port), Handler)
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, name="status", daemon=True)
-        self._thread.start()
-
-    @property
-    def port(self) -> int:
-        """Where it listens."""
-        return int(self._server.server_address[1])
-
-    def show(self, follower: Follower | None, interval: float) -> None:
-        """Tell of this follower from now on, which looks so often (seconds); None while there is none."""
-        self._follower, self._interval = follower, interval
-
-    def answer(self, path: str) -> tuple[int, str, bytes]:
-        """Return status, content type and body for a path."""
-        follower, now = self._follower, self._clock.monotonic()
-        path = path.partition("?")[0]
-        if follower is None:
-            return _json(503, {"error": "the volume is not open", "code": "VOLUME_CLOSED"})
-        if path == "/metrics":
-            return 200, METRICS_TYPE, metrics(follower, now, self._interval).encode()
-        if path == "/healthz":
-            healthy = is_verified(follower, now, self._interval)
-            return _json(200 if healthy else 503, {"ok": healthy, "state": follower.standing.condition.value})
-        document = documents(follower).get(path)
-        if document is None:
-            return _json(404, {"error": "there is nothing at this path", "code": "ROUTE_UNKNOWN"})
-        return _json(200, document())
-
-    def close(self) -> None:
-        """Stop answering."""
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()

@@ -6,6 +6,7 @@ before was put back by an operator, on purpose: it is told, and kept until it ge
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -76,12 +77,14 @@ class Upkeep:
         self._told: set[tuple[str, str, str]] = set()
         self._fault = ""
         self.sweep = Sweep(self._skills)
+        self.counts: Counter[str] = Counter()
+        """How many paths were repaired, reported and kept since this process began."""
 
     def resume(self) -> bool:
         """Take everything back under care if that was asked for; says whether it was."""
         if self._own.stat(RESUME) is None:
             return False
-        self._memory.remember(replace(self._memory.state, kept={}, failed=None))
+        self._memory.remember(replace(self._memory.state, kept={}, failures=()))
         self._own.clear(RESUME)
         log.info("Resumed: everything is kept as it was installed again")
         self.sweep.forget()
@@ -175,6 +178,7 @@ class Upkeep:
 
     def _news(self, found: Iterable[Drift]) -> tuple[Drift, ...]:
         news = [each for each in found if (each.path, each.what, each.action) not in self._told]
+        self.counts.update(each.action for each in news)
         for each in news:
             log.warning("A file was not as it was installed", path=each.path, what=each.what, action=each.action)
             if each.action != REPAIRED:

@@ -47,23 +47,29 @@ def undo_failed(
         DeadlineError: the time was over before the pointer moved.
     """
     pointer = live.pointer
-    numbers = [] if pointer is None else failed_deployments(reports, pointer)
-    now = readable_manifest(context, pointer.manifest.sha256) if pointer is not None and numbers else None
+    rows = [] if pointer is None else failed_deployments(reports, pointer)
+    now = readable_manifest(context, pointer.manifest.sha256) if pointer is not None and rows else None
     if pointer is None or now is None:
         return None
-    failures = [found for seq in numbers if (found := _failure(context, pointer, now, seq)) is not None]
+    failures = [found for row in rows if (found := _first_failure(context, pointer, now, row)) is not None]
     decision = _decision(context, now, failures, pointer.commit)
     if decision.manifest == now:
         return None
     log.warning(
         "A health check failed: what the deployment changed goes back",
-        failed=[f"{pointer.epoch}-{seq}" for seq in numbers],
+        failed=sorted({f"{pointer.epoch}-{seq}" for row in rows for seq in row}),
         published=decision.published,
         removed=decision.removed,
     )
     # The head was not read: nothing that the summary could be told.
     intent = Intent(action=Action.DEPLOY, trigger=Trigger.POLLING, commit=pointer.commit, tell=lambda summary: summary)
     return publish(context, live, decision, (), intent, deadline), decision
+
+
+def _first_failure(context: Context, pointer: Pointer, now: Manifest, row: Sequence[int]) -> Failure | None:
+    """Read the oldest of several failures in a row of which anything is left."""
+    found = (_failure(context, pointer, now, seq) for seq in row)
+    return next((failure for failure in found if failure is not None), None)
 
 
 def _failure(context: Context, pointer: Pointer, now: Manifest, seq: int) -> Failure | None:

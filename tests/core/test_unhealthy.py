@@ -33,12 +33,12 @@ def failed(deployment: object = "1-4", manifest: object = digest(4)) -> dict[str
 
 
 def test_only_what_the_live_pointer_vouches_for_can_have_failed() -> None:
-    assert failed_deployments([failed()], LIVE) == [4]
-    assert failed_deployments([failed("1-5", digest(5))], LIVE) == [5], "the live one itself"
+    assert failed_deployments([failed()], LIVE) == [(4,)]
+    assert failed_deployments([failed("1-5", digest(5))], LIVE) == [(5,)], "the live one itself"
 
 
 def test_several_pullers_may_name_the_same_or_different_ones() -> None:
-    assert failed_deployments([failed(), failed("1-2", digest(2)), {}, failed()], LIVE) == [2, 4]
+    assert failed_deployments([failed(), failed("1-2", digest(2)), {}, failed()], LIVE) == [(2,), (4,)]
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_whatever_else_stands_there_names_nothing(report: dict[str, object]) -> 
 
 def test_what_is_older_than_the_pointers_history_is_not_undone() -> None:
     live = a_pointer(20)
-    assert failed_deployments([failed("1-3", digest(3)), failed()], live) == [4]
+    assert failed_deployments([failed("1-3", digest(3)), failed()], live) == [(4,)]
 
 
 # Which deployments are undone

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from shared.puller.status import StatusServer
+from shared.puller.server import StatusServer
 from tests.fakes.clock import FakeClock
 from tests.fakes.release_transport import refusal
 from tests.fakes.world import skill
@@ -87,7 +87,7 @@ def test_nothing_else_is_answered(edge: Edge, server: StatusServer) -> None:
     server.show(edge.follower, 2.0)
     assert ask(server, "/").status_code == 404
     assert ask(server, "/api/dr-state?x=1").status_code == 200
-    assert httpx.post(f"http://127.0.0.1:{server.port}/api/dr-state", timeout=5.0).status_code == 501
+    assert httpx.post(f"http://127.0.0.1:{server.port}/api/dr-state", timeout=5.0).status_code == 404
 
 
 def test_a_port_that_is_taken_is_said(server: StatusServer) -> None:
@@ -147,7 +147,12 @@ def test_the_metrics_are_prometheus_text(edge: Edge, watched: StatusServer) -> N
     answer = ask(watched, "/metrics")
     assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
     samples = dict(line.rsplit(" ", 1) for line in answer.text.splitlines() if not line.startswith("#"))
+    assert float(samples.pop("skill_sync_puller_sweep_seconds_total")) > 0
     assert samples == {
+        'skill_sync_puller_drift_total{action="kept"}': "0",
+        'skill_sync_puller_drift_total{action="repaired"}': "0",
+        'skill_sync_puller_drift_total{action="reported"}': "0",
+        "skill_sync_puller_failures": "0",
         "skill_sync_puller_up": "1",
         'skill_sync_puller_state{state="READY"}': "1",
         'skill_sync_puller_state{state="DEGRADED"}': "0",
