@@ -87,14 +87,15 @@ class Fault:
         match: Only requests whose path and query contain this are hit.
         times: How many requests are hit.
         cut: How much of the answer, head included, goes out properly, as the end of a slice: -10 is all but ten bytes.
-        then: What follows the cut: the connection is closed, stays silent, or the rest drips out byte by byte.
+        then: What follows the cut: the connection is closed, stays silent, the rest drips out byte by byte, or chunks of
+            rubbish follow for ever (a flood, which only makes sense behind the head of a chunked reply).
     """
 
     reply: Reply | None = None
     match: str = ""
     times: int = 1
     cut: int | None = None
-    then: Literal["close", "stall", "drip"] = "close"
+    then: Literal["close", "stall", "drip", "flood"] = "close"
 
 
 class GitServer:
@@ -285,3 +286,6 @@ class _Handler(BaseHTTPRequestHandler):
                 if stopping.wait(0.02):
                     return
                 self.wfile.write(bytes([byte]))
+        elif fault.then == "flood":
+            while not stopping.is_set():
+                self.wfile.write(b"400\r\n%s\r\n" % bytes(1024))

@@ -84,7 +84,7 @@ class Stage:
 
     def start(self) -> None:
         """Start the functions, then switch the round trips on."""
-        ports = (_free_port(), _free_port())
+        ports = (free_port(), free_port())
         self.url = f"http://127.0.0.1:{ports[0]}"
         release = f"http://127.0.0.1:{ports[1]}"
         self.functions = self._function("app", ports[0], self.store.url, release)
@@ -131,7 +131,7 @@ class Stage:
 
     def peak_memory_mb(self) -> float:
         """The most memory that a process of the syncing functions has held so far, in MB (10^6 bytes)."""
-        return max(_peak_bytes(pid) for pid in (self.functions.pid, *_children(self.functions.pid))) / 1e6
+        return max(peak_bytes(pid) for pid in (self.functions.pid, *_children(self.functions.pid))) / 1e6
 
     def _function(self, target: str, port: int, bucket_url: str, release: str) -> subprocess.Popen[bytes]:
         command = [
@@ -145,7 +145,7 @@ class Stage:
     def _process(self, name: str, command: list[str], environment: dict[str, str]) -> subprocess.Popen[bytes]:
         log = self._stack.enter_context((self._folder / f"{name}.log").open("wb"))
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
-        self._stack.callback(_end, process)
+        self._stack.callback(end, process)
         return process
 
     def _environment(self, bucket_url: str) -> dict[str, str]:
@@ -169,7 +169,8 @@ class Stage:
         return {**kept, **settings, **self.keys}
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of 127.0.0.1 that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -183,7 +184,8 @@ def _answers(url: str) -> bool:
     return True
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Ask a process to end, and make it end after 15 s."""
     process.send_signal(signal.SIGTERM)
     try:
         process.wait(timeout=15)
@@ -196,7 +198,8 @@ def _children(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
-def _peak_bytes(pid: int) -> int:
+def peak_bytes(pid: int) -> int:
+    """Return the most memory that a process has held so far, in bytes."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) * 1024

@@ -1,4 +1,4 @@
-"""`make bench`: how fast a push becomes a file, and what that costs in requests, bytes and memory.
+"""`make bench`: how fast a push becomes a file, what that costs in requests, bytes and memory, and the same of the puller.
 
     make bench ARGS="--skills 64,1000 --round-trips 80/25,0/0 --pushes 50 --json bench.json"
 
@@ -14,7 +14,7 @@ import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
-from tests.bench import validation
+from tests.bench import puller, puller_measures, validation
 from tests.bench.measures import document, table
 from tests.bench.play import play
 from tests.bench.targets import verdicts
@@ -41,6 +41,13 @@ def main() -> int:
         print(("\n" if scenes else "") + validation.told(gate))
         found += validation.verdicts(gate)
         results["validation"] = asdict(gate)
+    if not options.without_puller:
+        print(f"puller, {options.puller_skills} skills ...", file=sys.stderr, flush=True)
+        with tempfile.TemporaryDirectory(prefix="skill-sync-bench-") as folder:
+            volume = puller.measure(Path(folder), skills=options.puller_skills)
+        print("\n" + puller_measures.told(volume))
+        found += puller_measures.verdicts(volume)
+        results["puller"] = asdict(volume)
     print("\n" + "\n".join(f"{'ok    ' if verdict.met else 'MISSED'}  {verdict.text}" for verdict in found))
     results["targets"] = [{"text": each.text, "met": each.met} for each in found]
     options.json.parent.mkdir(parents=True, exist_ok=True)
@@ -60,6 +67,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--pushes", type=int, default=50, help="one-file pushes a scene (default: %(default)s)")
     parser.add_argument("--polls", type=int, default=10, help="unchanged polls a scene (default: %(default)s)")
     parser.add_argument("--without-validation", action="store_true", help="leave out what the gate can do")
+    parser.add_argument(
+        "--puller-skills", type=int, default=10_000, help="skills on the puller's volume (default: %(default)s)"
+    )
+    parser.add_argument("--without-puller", action="store_true", help="leave out what the puller can do")
     parser.add_argument("--json", type=Path, default=Path(".data/bench.json"), help="default: %(default)s")
     return parser
 

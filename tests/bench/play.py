@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tests.bench.measures import Request, Sample, Scene, traffic
+from tests.bench.skills import skill_file, skill_files, skill_id
 from tests.gcs.server import Exchange
 from tests.stage import REPO, Stage
 
@@ -42,7 +43,7 @@ def play(folder: Path, skills: int, trips: RoundTrips, *, pushes: int, polls: in
         polls: How many polls that find nothing new.
     """
     with Stage(folder, trips) as stage:
-        stage.repo.write_all({path: text for number in range(skills) for path, text in _skill(number).items()})
+        stage.repo.write_all({path: text for number in range(skills) for path, text in skill_files(number).items()})
         before = stage.repo.commit("All skills")
         stage.publish()
         stage.start()
@@ -51,7 +52,7 @@ def play(folder: Path, skills: int, trips: RoundTrips, *, pushes: int, polls: in
         live = time.monotonic()
         peak = stage.peak_memory_mb()
         stage.start_puller()
-        last = stage.volume(f"{_id(skills - 1)}/SKILL.md")
+        last = stage.volume(f"{skill_id(skills - 1)}/SKILL.md")
         installed = stage.wait_for(last.exists, "the first installation")
         scene = Scene(
             skills=skills,
@@ -69,8 +70,8 @@ def play(folder: Path, skills: int, trips: RoundTrips, *, pushes: int, polls: in
 
 
 def _push(stage: Stage, number: int, text: str, before: str) -> tuple[Sample, str]:
-    path = f"{_id(number)}/SKILL.md"
-    content = _skill_file(number, text)
+    path = f"{skill_id(number)}/SKILL.md"
+    content = skill_file(number, text)
     stage.repo.write(path, content)
     after = stage.repo.commit(text)
     mark = _mark(stage)
@@ -132,25 +133,6 @@ def _payload(path: str, before: str, after: str) -> bytes:
         "commits": [{"id": after, "added": [], "removed": [], "modified": [path]}],
     }
     return json.dumps(push).encode()
-
-
-def _id(number: int) -> str:
-    return f"skill-{number:04d}"
-
-
-def _skill(number: int) -> dict[str, str]:
-    name = _id(number)
-    return {
-        f"{name}/SKILL.md": _skill_file(number, "The first text."),
-        f"{name}/reference.md": f"# Reference of {name}\n" + "Some explanation that an agent may read.\n" * 40,
-        f"{name}/scripts/run.py": f'"""Runs {name}."""\n' + "print('one more line of a script')\n" * 20,
-    }
-
-
-def _skill_file(number: int, text: str) -> str:
-    name = _id(number)
-    head = f"---\nname: {name}\ndescription: Does what {name} does.\nversion: 1.0.0\n---\n\n# {name}\n\n{text}\n\n"
-    return head + "Do this first, then that, and say what came of it.\n" * 60
 
 
 def _seen(entry: Seen | Exchange) -> Request:
