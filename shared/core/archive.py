@@ -26,6 +26,9 @@ _EXECUTABLE = {mode: executable for executable, mode in _MODES.items()}
 _FRAME_BYTES = 3 * BLOCK + MAX_PAX_BYTES
 _RECORD_BYTES = 20 * BLOCK  # ordinary writers fill up the end to a whole record
 
+MAX_ARCHIVE_BYTES = MAX_CONTENT_BYTES + MAX_FILES * _FRAME_BYTES + _RECORD_BYTES + 64 * 1024
+"""No archive that `unpack` takes is larger: what cannot be compressed grows by 5 bytes in 64 KiB (RFC 1951, 3.2.4)."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:

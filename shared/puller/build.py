@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -31,6 +31,7 @@ from shared.puller.state_file import read_state
 from shared.puller.trust import VolumeTrust
 from shared.puller.upkeep import REPAIR, RESUME, Upkeep
 from shared.puller.volume import open_volume
+from shared.puller.wire import Wire
 
 if TYPE_CHECKING:
     import threading
@@ -100,8 +101,8 @@ def open_follower(
     """
     check(settings)
     volume = open_volume(settings.skills_dir, settings.backup_dir, Calls())
-    with _locked(volume), _http(settings, transport) as http:
-        client = ReleaseClient(http, clock)
+    with _locked(volume), _http(settings, transport) as http, closing(Wire(clock, stop.is_set)) as wire:
+        client = ReleaseClient(http, clock, wire)
         trust = VolumeTrust(volume.own, anchor_of(settings), clock)
         probe = None if settings.gateway_probe is None else make_probe(settings.gateway_probe, stopping=stop.is_set)
         yield assemble(
@@ -141,7 +142,7 @@ def assemble(parts: Parts) -> Follower:
     installer = Installer(volume, client, bundles, History(volume.own), clock, parts.stopping)
     memory = Memory(volume.own, parts.trust.newest, clock)
     limit = parts.backup_max_bytes
-    snapshots = None if limit is None else Snapshots(volume, bundles, clock, limit)
+    snapshots = None if limit is None else Snapshots(volume, bundles, clock, limit, parts.stopping)
     prover = None if parts.probe is None else Prover(parts.probe, volume.skills, bundles, clock, parts.stopping)
     applier = Applier(installer, memory, parts.layouts, snapshots, prover)
     upkeep = Upkeep(installer, memory, clock, snapshots, mode=parts.drift)

@@ -12,7 +12,16 @@ import httpx
 
 from shared.core.canonical import digest_of, parse_object
 from shared.core.envelope import MAX_ENVELOPE_BYTES
-from shared.errors import DeniedError, InputError, NotFoundError, SkillSyncError, UnavailableError, UnverifiedError
+from shared.errors import (
+    DeadlineError,
+    DeniedError,
+    InputError,
+    NotFoundError,
+    SkillSyncError,
+    UnavailableError,
+    UnverifiedError,
+)
+from shared.puller.wire import Wire
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,9 +54,11 @@ class ReleaseClient:
     Args:
         http: Knows base URL, key and timeouts, and follows no redirects.
         clock: Measures how long a body takes, and waits between tries.
+        wire: Cuts off what takes too long, and everything when the process was asked to end.
     """
 
-    def __init__(self, http: httpx.Client, clock: Clock) -> None:
+    def __init__(self, http: httpx.Client, clock: Clock, wire: Wire | None = None) -> None:
+        self._wire = wire or Wire(clock)
         self._http = http
         self._clock = clock
         self.announced_trust = 0
@@ -120,7 +131,10 @@ class ReleaseClient:
         """
         started = self._clock.monotonic()
         try:
-            with self._http.stream("POST", "/v1/report", json=document) as response:
+            with (
+                self._wire.over(BODY_SECONDS),
+                self._http.stream("POST", "/v1/report", json=document, extensions=self._wire.extensions) as response,
+            ):
                 if response.status_code in _MALFORMED:
                     raise InputError("REPORT_REFUSED", f"the report was answered {response.status_code}")
                 if response.status_code not in {_OK, _NO_CONTENT}:
@@ -144,13 +158,18 @@ class ReleaseClient:
                 if error.code not in _RETRIED:
                     raise
             self._clock.sleep(pause)
+            if self._wire.is_ending():
+                raise DeadlineError("STOPPED", "the puller was asked to end before it was answered")
         return self._try(path, most=most, exact=exact, etag=etag)
 
     def _try(self, path: str, *, most: int, exact: bool, etag: str | None) -> bytes | None:
         started = self._clock.monotonic()
         headers = {} if etag is None else {"If-None-Match": etag}
         try:
-            with self._http.stream("GET", path, headers=headers) as response:
+            with (
+                self._wire.over(_allowed_seconds(most)),
+                self._http.stream("GET", path, headers=headers, extensions=self._wire.extensions) as response,
+            ):
                 self._note_trust(response)
                 if response.status_code == _NOT_MODIFIED and etag is not None:
                     return None
@@ -177,17 +196,15 @@ class ReleaseClient:
         # Raw bytes: what a content encoding would unpack to has no bound, and we asked for none.
         if response.headers.get("Content-Encoding", "identity") != "identity":
             raise _unavailable("RELEASE_UNEXPECTED", "the answer is encoded, which was not asked for")
-        allowed = BODY_SECONDS + most / SLOWEST_BYTES_PER_SECOND
-        parts: list[bytes] = []
-        size = 0
+        allowed = _allowed_seconds(most)
+        body = bytearray()  # not a list of parts: a manifest has megabytes, and would be there twice
         for chunk in response.iter_raw():
-            size += len(chunk)
-            if size > most:
+            if len(body) + len(chunk) > most:
                 raise _unavailable("BODY_TOO_LARGE", f"expected at most {most} bytes, got more")
+            body += chunk
             if self._clock.monotonic() - started > allowed:
-                raise _unavailable("BODY_TOO_SLOW", f"{size} bytes came within {allowed:.0f} s, expected all")
-            parts.append(chunk)
-        return b"".join(parts)
+                raise _unavailable("BODY_TOO_SLOW", f"{len(body)} bytes came within {allowed:.0f} s, expected all")
+        return bytes(body)
 
     def _fault(self, response: httpx.Response, started: float) -> SkillSyncError:
         status = response.status_code
@@ -210,6 +227,10 @@ class ReleaseClient:
             return "NOT_FOUND"
         code = document.get("code")
         return code if isinstance(code, str) and _CODE.fullmatch(code) else "NOT_FOUND"
+
+
+def _allowed_seconds(size: int) -> float:
+    return BODY_SECONDS + size / SLOWEST_BYTES_PER_SECOND
 
 
 def _declared(response: httpx.Response) -> int | None:

@@ -103,6 +103,10 @@ class Follower:
         """What this volume remembers."""
         return self._memory.state
 
+    def is_on_its_volume(self) -> bool:
+        """Whether the volume is the one that was opened: an older one may have been put in its place meanwhile."""
+        return self._memory.is_ours()
+
     def look(self) -> Result:
         """Look at the pointer once, follow it if it may be followed, look after what is installed, and report what is news."""
         ending = self._judged(self._ending())

@@ -82,6 +82,9 @@ class Loop:
 
     def _follow(self, follower: Follower, settings: Settings) -> Settings:
         while not self._stop.is_set():
+            if not follower.is_on_its_volume():
+                log.warning("Another state stands on the volume than was written last: it is opened anew")
+                return settings
             look(follower)
             self._pause(follower.pause_seconds(settings.pull_interval_seconds))
             fresh = self._fresh(settings)

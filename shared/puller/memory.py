@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from shared.puller.state_file import load_state, save_state
+from shared.puller.state_file import STATE, load_state, save_state
 
 if TYPE_CHECKING:
     from shared.model import Trust
@@ -33,7 +33,18 @@ class Memory:
         )
         self.state: State = replace(former, line=line)
 
+        self._written = self._stamp()
+
     def remember(self, state: State) -> None:
         """Put a new state on the disk, then go on from it."""
         save_state(self._own, state)
         self.state = state
+        self._written = self._stamp()
+
+    def is_ours(self) -> bool:
+        """Whether the disk still holds what was written here last, and no older volume was put in its place."""
+        return self._stamp() == self._written
+
+    def _stamp(self) -> tuple[int, ...] | None:
+        found = self._own.stat(STATE)
+        return None if found is None else (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)

@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING
 from shared import log
 from shared.core.manifest_view import differences
 from shared.core.names import parse_timestamp, timestamp
+from shared.errors import DeadlineError
 from shared.puller.layout import files_of
 from shared.puller.look import blob_in
 from shared.puller.snapshot_notes import Notes, Size, load_notes, save_notes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from shared.core.manifest_view import ManifestView
     from shared.model import DeploymentId, Digest, SkillId
@@ -46,10 +47,19 @@ class Snapshots:
         bundles: The manifests, which say what to copy.
         clock: Says how old a backup is.
         max_bytes: What all of them may take together; the newest is kept in any case.
+        stopping: Whether the process was asked to end: a copy that is under way is then left to the next start.
     """
 
-    def __init__(self, volume: Volume, bundles: Bundles, clock: Clock, max_bytes: int) -> None:
+    def __init__(
+        self,
+        volume: Volume,
+        bundles: Bundles,
+        clock: Clock,
+        max_bytes: int,
+        stopping: Callable[[], bool] = bool,
+    ) -> None:
         self._bundles = bundles
+        self._stopping = stopping
         self._skills = volume.skills
         self._own = volume.own
         self._root = volume.backup
@@ -79,6 +89,7 @@ class Snapshots:
 
         Raises:
             OSError: the disk refused.
+            DeadlineError: `STOPPED`.
         """
         if not state.installed or state.unfinished or state.deployment == deployment:
             return
@@ -97,6 +108,7 @@ class Snapshots:
 
         Raises:
             OSError: the disk refused.
+            DeadlineError: `STOPPED`.
         """
         if not state.installed or state.unfinished or self._is_ready(state):
             return
@@ -118,6 +130,8 @@ class Snapshots:
         self._root.make_folders(_PARTIAL)
         old = fresh = 0
         for folder, files, held in self._folders(view, state):
+            if self._stopping():
+                raise DeadlineError("STOPPED", "the puller was asked to end before the copy was whole")
             linked = self._link(folder, files, held)
             old += sum(linked.values())
             fresh += sum(self._copy(folder, name) for name in files.keys() - linked.keys())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from shared.core.archive import unpack
+from shared.core.archive import MAX_ARCHIVE_BYTES, unpack
 from shared.core.git_objects import blob_id
 from shared.errors import DeadlineError, InputError, UnverifiedError
 from shared.puller.layout import ancestors
@@ -122,6 +122,8 @@ class Stage:
     def _download(self, skill: LiveSkill, wanted: Mapping[str, Wanted]) -> None:
         if self._stopping():
             raise DeadlineError("STOPPED", "the puller was asked to end before everything was fetched")
+        if skill.archive_size > MAX_ARCHIVE_BYTES:
+            raise UnverifiedError("bundle_rejected", f"{skill.id}: an archive has at most {MAX_ARCHIVE_BYTES} bytes")
         files = verified_files(skill, self._client.bundle_object(skill.archive, skill.archive_size))
         self._write({path: (files[want.source].data, want.mode) for path, want in wanted.items()})
 

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from shared.core.archive import pack
+from shared.core.archive import MAX_ARCHIVE_BYTES, pack
 from shared.core.canonical import digest_of
 from shared.core.manifest import manifest_bytes
 from shared.core.names import CURRENT, object_name
 from shared.core.pointer import lineage, sign_pointer
 from shared.core.states import Condition
-from shared.model import ManifestRef, SkillId
+from shared.model import Digest, ManifestRef, SkillId
 from shared.puller.follow import Result
 from tests.core.archives import HOSTILE, MIB, VALID, bomb, member, skill_file, tar_of
 from tests.fakes.world import SIGNER, skill
@@ -194,3 +194,11 @@ def test_a_skill_file_that_the_archive_names_in_another_case_is_not_taken_for_it
     honest = publish(edge, with_archive(archive), archive)
     assert_refused_and_recovers(edge, honest)
     assert os.listdir(edge.skills / "a") == ["SKILL.md"]  # noqa: PTH208 - names as the disk has them
+
+
+def test_an_archive_that_is_larger_than_any_can_be_is_never_asked_for(edge: Edge) -> None:
+    publish(edge, lambda entry: replace(entry, archive=Digest("1" * 64), archive_size=MAX_ARCHIVE_BYTES + 1))
+    edge.function.served.clear()
+    assert edge.look() is Result.REFUSED
+    assert edge.reports()[-1][2] == ["bundle_rejected"]
+    assert f"GET /v1/objects/{'1' * 64}" not in edge.function.served

@@ -44,6 +44,25 @@ def test_asked_to_end_during_slow_downloads_it_ends_soon_with_nothing_changed_an
     assert slow.files() == slow.wanted()
 
 
+def test_asked_to_end_while_a_download_is_silent_it_ends_soon(slow: Slow) -> None:
+    with slow.puller() as process:
+        wait_until(slow.is_installed)
+        slow.world.deploy(skill("a", "Two."))
+        archive = slow.world.manifest.skills["a"].archive
+        slow.server.fail(Fault(match=archive, cut=0, then="stall", times=99))
+        wait_until(lambda: slow.asked(archive) > 0)
+        assert ended(process) == 0
+
+
+def test_asked_to_end_while_the_pointer_does_not_come_it_ends_soon(slow: Slow) -> None:
+    with slow.puller() as process:
+        wait_until(slow.is_installed)
+        slow.server.forget()
+        slow.server.fail(Fault(match="current", cut=0, then="stall", times=99))
+        wait_until(lambda: slow.asked("current") > 1)
+        assert ended(process) == 0
+
+
 def test_asked_to_end_between_two_steps_it_ends_soon_and_the_next_start_completes(slow: Slow) -> None:
     slow.world.deploy(skill("a"), skill("z"))
     with slow.puller() as process:

@@ -160,3 +160,11 @@ def test_what_never_ends_is_dropped_and_not_kept_in_memory(wired: Wired) -> None
     assert wired.look() is not Result.INSTALLED
     staged = [path for path in (wired.folder / ".skill-sync").rglob("*") if path.is_file()]
     assert sum(path.stat().st_size for path in staged) < 1_000_000
+
+
+def test_an_answer_whose_head_drips_is_given_up_like_one_whose_body_drips(wired: Wired) -> None:
+    wired.fail("pointer", Fault(Reply(200, {"X-Long": "x" * 600}), cut=20, then="drip"))
+    started = time.monotonic()
+    assert wired.look() is not Result.INSTALLED
+    # Time runs a hundred times as fast: this head would go on for 13 s.
+    assert time.monotonic() - started < 4

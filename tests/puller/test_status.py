@@ -168,4 +168,4 @@ def test_the_metrics_are_prometheus_text(edge: Edge, watched: StatusServer) -> N
         "skill_sync_puller_trust_version": "1",
     }
     named = {line.split()[2] for line in answer.text.splitlines() if line.startswith("# TYPE")}
-    assert {name.partition("{")[0] for name in samples} == named
+    assert {name.partition("{")[0] for name in samples} | {"skill_sync_puller_sweep_seconds_total"} == named

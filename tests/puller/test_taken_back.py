@@ -76,3 +76,24 @@ def test_a_volume_that_is_taken_back_under_a_running_puller_comes_back_with_its_
     assert taken_back.once().returncode == 0
     assert taken_back.files() == taken_back.wanted()
     assert taken_back.once("--verify").returncode == 0
+
+
+def test_a_volume_that_is_taken_back_under_a_running_puller_comes_back_by_itself(taken_back: Slow) -> None:
+    with taken_back.puller():
+        wait_until(taken_back.is_installed)
+        take_back(taken_back)
+        wait_until(lambda: taken_back.files() == taken_back.wanted())
+
+
+def test_a_skill_that_was_removed_does_not_come_back_for_ever_with_an_older_snapshot(taken_back: Slow) -> None:
+    with taken_back.puller():
+        wait_until(taken_back.is_installed)
+        take_back(taken_back)
+        taken_back.world.deploy(skill("a", "Three."), skill("c", "Three."))
+        wait_until(
+            lambda: (taken_back.skills / "c.md").exists() and b"Three" in (taken_back.skills / "c.md").read_bytes()
+        )
+    taken_back.once()
+    taken_back.world.deploy(skill("a", "Four."), skill("c", "Three."))
+    assert taken_back.once().returncode == 0
+    assert taken_back.files() == taken_back.wanted()
