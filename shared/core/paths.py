@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ _SEGMENT_RULES: tuple[_Rule, ...] = (
 )
 
 
+@lru_cache(maxsize=4096)
 def check_path(path: str) -> str | None:
     """Say why a path is not safe to write on any common file system, or None when it is.
 
@@ -70,7 +72,11 @@ def collides(paths: Iterable[str]) -> tuple[str, str] | None:
     Returns:
         The path at fault and a short reason that names the other one; the same pair for every order. Or None.
     """
-    ordered = sorted(paths)
+    return _collision(tuple(sorted(paths)))
+
+
+@lru_cache(maxsize=4096)  # most skills have the same few names
+def _collision(ordered: tuple[str, ...]) -> tuple[str, str] | None:
     files: dict[str, str] = {}
     for path in ordered:
         other = files.get(_fold(path))

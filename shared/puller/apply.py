@@ -52,7 +52,6 @@ class Applier:
         prover: Prover | None = None,
     ) -> None:
         self._installer = installer
-        self._client = installer.client
         self._bundles = installer.bundles
         self._clock = installer.clock
         self._layouts = layouts
@@ -80,12 +79,13 @@ class Applier:
         self._back_up(lambda snapshots: snapshots.hand_over(state, deployment))
         if self.prover is not None and not known:
             self.memory.state = replace(state, proving=self.prover.before(state, target, deployment))
-        started, fetching = self._clock.monotonic(), self._client.fetching_seconds
+        started, fetching = self._clock.monotonic(), self._installer.stage.fetching_seconds
         done = self._install(Order(target=target, deployment=deployment))
         if known and not done.changed and not state.unfinished:
             self.memory.state = done.state
             return self.stand(pointer)
         self._remember_installed(done.state, deployment)
+        self.relax()
         log.info(
             "Installed deployment",
             deployment=deployment,
@@ -94,7 +94,7 @@ class Applier:
             skills=pointer.manifest.skills,
             displaced=done.displaced,
             took_ms=round(1000 * (self._clock.monotonic() - started), 1),
-            fetching_ms=round(1000 * (self._client.fetching_seconds - fetching), 1),
+            fetching_ms=round(1000 * (self._installer.stage.fetching_seconds - fetching), 1),
         )
         return self._prove(waiting=True) or Word(outcome=Result.INSTALLED)
 
@@ -133,6 +133,10 @@ class Applier:
         state = self.memory.state
         return self._spare_time(lambda: self._tidy(state)) and self._back_up(lambda each: each.make_ready(state))
 
+    def relax(self) -> None:
+        """Give back memory that is not needed until the next look."""
+        self._bundles.relax()
+
     def _tidy(self, state: State) -> None:
         needed = {each.manifest for each in state.editions}
         if state.proving is not None and state.proving.former is not None:
@@ -140,6 +144,7 @@ class Applier:
         if self._snapshots is not None:
             needed |= self._snapshots.manifests
         self._bundles.keep(needed)
+        self._bundles.relax()
         if state.installed is not None:
             self._bundles.sync(state.installed)
 

@@ -18,7 +18,7 @@ from shared.errors import InputError, NotFoundError, UnavailableError, Unverifie
 from shared.puller.state import Edition
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterator
 
     from shared.model import Digest, Trust
     from shared.puller.client import ReleaseClient
@@ -99,18 +99,26 @@ class Bundles:
             if name.removesuffix(_SUFFIX) not in manifests:
                 self._own.clear(f"{MANIFESTS}/{name}")
 
+    def relax(self) -> None:
+        """Give back the memory of all pages that were looked at; they are read again when they are needed."""
+        for view in self._open.values():
+            if isinstance(view.data, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+                view.data.madvise(mmap.MADV_DONTNEED)
+
     def sync(self, edition: Edition) -> None:
         """Make a manifest survive a loss of power; until then it would have to be fetched again."""
         self._own.sync_all(_path(edition.manifest))  # where there is one
 
     def _download(self, edition: Edition) -> None:
-        data = self._client.bundle_object(edition.manifest, edition.size)
+        self._client.stream_object(edition.manifest, edition.size, self._write)
         self._own.clear(_path(edition.manifest))
-        self._own.clear(_DRAFT)
         self._own.make_folders(MANIFESTS)
-        # Not waited for: what a loss of power takes is fetched again.
-        self._own.fill("", {_DRAFT: (data, 0o600)})
         self._own.move(_DRAFT, self._own, _path(edition.manifest), synced=False)
+
+    def _write(self, chunks: Iterator[bytes]) -> None:
+        self._own.clear(_DRAFT)
+        # Not waited for: what a loss of power takes is fetched again.
+        self._own.create(_DRAFT, chunks, 0o600, synced=False)
 
 
 def stored_view(own: Root, edition: Edition) -> ManifestView | None:
@@ -123,6 +131,8 @@ def stored_view(own: Root, edition: Edition) -> ManifestView | None:
     Raises:
         UnverifiedError: `bundle_rejected`, it is what was signed, but no manifest.
     """
+    if _digest_of(own, edition) != edition.manifest:
+        return None
     # Mapped, not read: of 6 MB only the pages that are looked at take memory.
     try:
         with own.parent(_path(edition.manifest)) as (folder, name):
@@ -135,12 +145,20 @@ def stored_view(own: Root, edition: Edition) -> ManifestView | None:
         data = mmap.mmap(fd, 0, access=mmap.ACCESS_READ)
     finally:
         os.close(fd)
-    if sha256(data).hexdigest() != edition.manifest:
-        return None
     try:
         return ManifestView(data)
     except InputError as error:
         raise UnverifiedError("bundle_rejected", error.message) from None
+
+
+def _digest_of(own: Root, edition: Edition) -> str | None:
+    path = _path(edition.manifest)
+    if own.stat(path) is None:
+        return None
+    checksum = sha256()
+    for chunk in own.chunks(path):
+        checksum.update(chunk)
+    return checksum.hexdigest()
 
 
 def _path(digest: Digest) -> str:

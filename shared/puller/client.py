@@ -6,6 +6,7 @@ What the bytes mean, and whether they may be believed, is left to `core.verify` 
 from __future__ import annotations
 
 import re
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import httpx
@@ -24,10 +25,12 @@ from shared.errors import (
 from shared.puller.wire import Wire
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from shared.model import DeploymentId, Digest
     from shared.ports import Clock
+
+    _Read = Callable[[httpx.Response, float], bytes]
 
 TIMEOUT = httpx.Timeout(10.0, connect=3.0)
 PAUSES_SECONDS = (0.2, 0.8)
@@ -63,8 +66,6 @@ class ReleaseClient:
         self._clock = clock
         self.announced_trust = 0
         """The newest version of the trust that the release function named; nothing is believed for that."""
-        self.fetching_seconds = 0.0
-        """Time spent fetching objects, all downloads added up: several at once count several times."""
 
     def current(self, etag: str | None) -> bytes | None:
         """Read the pointer's envelope.
@@ -100,12 +101,39 @@ class ReleaseClient:
             NotFoundError: `OBJECT_MISSING`.
             UnverifiedError: `bundle_mismatch`, size or digest is another.
         """
-        started = self._clock.monotonic()
         data = self._get(f"/v1/objects/{digest}", most=size, exact=True)
-        self.fetching_seconds += self._clock.monotonic() - started
         if data is None or digest_of(data) != digest:
             raise UnverifiedError("bundle_mismatch", f"the object {digest} came with another content")
         return data
+
+    def stream_object(self, digest: Digest, size: int, take: Callable[[Iterator[bytes]], None]) -> None:
+        """Hand a manifest over piece by piece, so that it is never in memory as a whole; errors as for `bundle_object`.
+
+        Args:
+            digest: Its SHA-256.
+            size: Its size in bytes.
+            take: Called with the pieces, again from the beginning when a try fails. What it got counts only when this
+                method returns.
+        """
+
+        def all_of(response: httpx.Response, started: float) -> bytes:
+            checksum, count = sha256(), 0
+
+            def noted() -> Iterator[bytes]:
+                nonlocal count
+                for chunk in self._chunks(response, size, started):
+                    checksum.update(chunk)
+                    count += len(chunk)
+                    yield chunk
+
+            take(noted())
+            if count < size:
+                raise _unavailable("BODY_TRUNCATED", f"the object {digest} ended after {count} bytes")
+            if checksum.hexdigest() != digest:
+                raise UnverifiedError("bundle_mismatch", f"the object {digest} came with another content")
+            return b""
+
+        self._get(f"/v1/objects/{digest}", most=size, exact=True, read=all_of)
 
     def trust(self, version: int) -> bytes:
         """Read one version of the trust, not verified.
@@ -150,19 +178,21 @@ class ReleaseClient:
                 raise
             raise UnverifiedError(code, f"{path}: an envelope has at most {MAX_ENVELOPE_BYTES} bytes") from None
 
-    def _get(self, path: str, *, most: int, exact: bool = False, etag: str | None = None) -> bytes | None:
+    def _get(
+        self, path: str, *, most: int, exact: bool = False, etag: str | None = None, read: _Read | None = None
+    ) -> bytes | None:
         for pause in PAUSES_SECONDS:
             try:
-                return self._try(path, most=most, exact=exact, etag=etag)
+                return self._try(path, most=most, exact=exact, etag=etag, read=read)
             except UnavailableError as error:
                 if error.code not in _RETRIED:
                     raise
             self._clock.sleep(pause)
             if self._wire.is_ending():
                 raise DeadlineError("STOPPED", "the puller was asked to end before it was answered")
-        return self._try(path, most=most, exact=exact, etag=etag)
+        return self._try(path, most=most, exact=exact, etag=etag, read=read)
 
-    def _try(self, path: str, *, most: int, exact: bool, etag: str | None) -> bytes | None:
+    def _try(self, path: str, *, most: int, exact: bool, etag: str | None, read: _Read | None) -> bytes | None:
         started = self._clock.monotonic()
         headers = {} if etag is None else {"If-None-Match": etag}
         try:
@@ -180,6 +210,8 @@ class ReleaseClient:
                     raise UnverifiedError(
                         "bundle_mismatch", f"{path}: expected {most} bytes, the answer has {declared}"
                     )
+                if read is not None:
+                    return read(response, started)
                 data = self._body(response, most, started)
         except httpx.HTTPError as error:
             raise _unreachable(error) from None
@@ -193,18 +225,20 @@ class ReleaseClient:
             self.announced_trust = int(text[:9])
 
     def _body(self, response: httpx.Response, most: int, started: float) -> bytes:
+        return b"".join(self._chunks(response, most, started))
+
+    def _chunks(self, response: httpx.Response, most: int, started: float) -> Iterator[bytes]:
         # Raw bytes: what a content encoding would unpack to has no bound, and we asked for none.
         if response.headers.get("Content-Encoding", "identity") != "identity":
             raise _unavailable("RELEASE_UNEXPECTED", "the answer is encoded, which was not asked for")
-        allowed = _allowed_seconds(most)
-        body = bytearray()  # not a list of parts: a manifest has megabytes, and would be there twice
+        allowed, size = _allowed_seconds(most), 0
         for chunk in response.iter_raw():
-            if len(body) + len(chunk) > most:
+            size += len(chunk)
+            if size > most:
                 raise _unavailable("BODY_TOO_LARGE", f"expected at most {most} bytes, got more")
-            body += chunk
             if self._clock.monotonic() - started > allowed:
-                raise _unavailable("BODY_TOO_SLOW", f"{len(body)} bytes came within {allowed:.0f} s, expected all")
-        return bytes(body)
+                raise _unavailable("BODY_TOO_SLOW", f"{size} bytes came within {allowed:.0f} s, expected all")
+            yield chunk
 
     def _fault(self, response: httpx.Response, started: float) -> SkillSyncError:
         status = response.status_code

@@ -94,13 +94,13 @@ class Root:
         except FileNotFoundError:
             return []
 
-    def create(self, path: str, data: Iterable[bytes], mode: int) -> None:
-        """Write a new file, whole and on the disk before this returns; it must not exist.
+    def create(self, path: str, data: Iterable[bytes], mode: int, *, synced: bool = True) -> None:
+        """Write a new file, whole and (unless not `synced`) on the disk before this returns; it must not exist.
 
         A crash in between leaves a part of it, so this is only used where leftovers are thrown away.
         """
         with self.parent(path) as (folder, name):
-            self._create(folder, name, data, mode, synced=True)
+            self._create(folder, name, data, mode, synced=synced)
 
     def fill(self, folder: str, files: Mapping[str, tuple[bytes, int]]) -> None:
         """Write new files (name to content and mode) into a folder, which is made; a sync must follow."""

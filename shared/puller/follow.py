@@ -134,6 +134,7 @@ class Follower:
             self.prover.look_sometimes()
         if self._looked_after is not self.state and self._applier.look_after():
             self._looked_after = self.state
+        self._applier.relax()
 
     def _count(self, outcome: Result) -> None:
         self.looks[outcome.value] += 1

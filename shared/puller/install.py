@@ -100,7 +100,6 @@ class Installer:
         stopping: Callable[[], bool] = bool,
     ) -> None:
         self.volume = volume
-        self.client = client
         self.bundles = bundles
         self.history = history
         self.clock = clock
@@ -236,20 +235,20 @@ class _Run:
         return Backup(skills=volume.skills, own=volume.own, root=volume.backup, deployment=deployment, known=known)
 
     def _take(self, steps: Iterable[Step], backup: Backup) -> None:
-        adds: list[str] = []
+        names: list[str] = []
         for step in steps:
             self._pause_before(step)
-            if isinstance(step, Add) and "/" not in step.path:
-                adds.append(step.path)  # one flush for all of them
+            if isinstance(step, Add | Replace) and "/" not in step.path:
+                names.append(step.path)  # one flush for all of them
             else:
-                self._add(adds)
+                self._move_in(names)
                 self._carry_out(step, backup)
             self._changed += 1
             if isinstance(step, Remove | Displace) and "/" not in step.path:
                 self._removed_at[step.path] = timestamp(self._tools.clock.now())
-        self._add(adds)
+        self._move_in(names)
 
-    def _add(self, names: list[str]) -> None:
+    def _move_in(self, names: list[str]) -> None:
         if names:
             self._own.move_all(STAGING, names, self._skills)
             names.clear()

@@ -162,10 +162,12 @@ class Snapshots:
         base = None if edition is None or self._notes.base is None else self._bundles.known(edition)
         if base is None or edition is None:
             return None
-        return {
+        held: dict[SkillId, dict[str, str]] = {
             each.id: {path: want.blob for path, want in files_of(each.old, edition.layouts)} if each.old else {}
             for each in differences(base, view)
         }
+        self._bundles.relax()
+        return held
 
     def _link(self, folder: str, files: dict[str, str], held: Mapping[str, str]) -> dict[str, int]:
         """Link what did not change since the last backup, a folder at a time; returns names with sizes."""

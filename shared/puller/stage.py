@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from shared.puller.layout import ancestors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
+    from concurrent.futures import Future
 
     from shared.model import BlobId, LiveSkill, SkillFile, SkillId
     from shared.puller.client import ReleaseClient
@@ -41,6 +43,8 @@ class Stage:
         self._own = own
         self._client = client
         self._stopping = stopping
+        self.fetching_seconds = 0.0
+        """How long it was waited for the release function."""
         self._spare: Root | None = None
         self._unsynced: list[str] = []
         self._count = 0
@@ -72,9 +76,7 @@ class Stage:
             if not self._reuse(path, group.wanted[path], here):
                 needed.setdefault(group.wanted[path].skill, []).append(path)
         jobs = [(group.live[key], {path: group.wanted[path] for path in of}) for key, of in needed.items()]
-        if len(jobs) == 1:
-            self._download(*jobs[0])
-        elif jobs:
+        if jobs:
             self._download_all(jobs)
         self._count += len(paths)
         if self._count <= _SYNCED_ONE_BY_ONE:
@@ -92,14 +94,33 @@ class Stage:
         self._unsynced, self._count = [], 0
 
     def _download_all(self, jobs: list[tuple[LiveSkill, dict[str, Wanted]]]) -> None:
-        with ThreadPoolExecutor(max_workers=MAX_DOWNLOADS) as pool:
-            begun = [pool.submit(self._download, *job) for job in jobs]
+        """Fetch several at once, and verify and write one after the other: these need the processor, and no company."""
+        with ThreadPoolExecutor(max_workers=min(MAX_DOWNLOADS, len(jobs))) as pool:
+            begun = [pool.submit(self._fetch, skill) for skill, _ in jobs]
             try:
-                for each in begun:
-                    each.result()
+                for (skill, wanted), each in zip(jobs, begun, strict=True):
+                    self._unpack(skill, wanted, self._awaited(each))
             except BaseException:
                 pool.shutdown(cancel_futures=True)
                 raise
+
+    def _awaited(self, fetched: Future[bytes]) -> bytes:
+        began = time.monotonic()
+        try:
+            return fetched.result()
+        finally:
+            self.fetching_seconds += time.monotonic() - began
+
+    def _fetch(self, skill: LiveSkill) -> bytes:
+        if self._stopping():
+            raise DeadlineError("STOPPED", "the puller was asked to end before everything was fetched")
+        if skill.archive_size > MAX_ARCHIVE_BYTES:
+            raise UnverifiedError("bundle_rejected", f"{skill.id}: an archive has at most {MAX_ARCHIVE_BYTES} bytes")
+        return self._client.bundle_object(skill.archive, skill.archive_size)
+
+    def _unpack(self, skill: LiveSkill, wanted: Mapping[str, Wanted], archive: bytes) -> None:
+        files = verified_files(skill, archive)
+        self._write({path: (files[want.source].data, want.mode) for path, want in wanted.items()})
 
     def _reuse(self, path: str, want: Wanted, here: Mapping[BlobId, str]) -> bool:
         data = self._held(self._skills, here.get(want.blob), want)
@@ -118,14 +139,6 @@ class Stage:
         except OSError:
             return None  # it went away meanwhile, or is no file
         return data if blob_id(data) == want.blob else None  # it may have changed since it was looked at
-
-    def _download(self, skill: LiveSkill, wanted: Mapping[str, Wanted]) -> None:
-        if self._stopping():
-            raise DeadlineError("STOPPED", "the puller was asked to end before everything was fetched")
-        if skill.archive_size > MAX_ARCHIVE_BYTES:
-            raise UnverifiedError("bundle_rejected", f"{skill.id}: an archive has at most {MAX_ARCHIVE_BYTES} bytes")
-        files = verified_files(skill, self._client.bundle_object(skill.archive, skill.archive_size))
-        self._write({path: (files[want.source].data, want.mode) for path, want in wanted.items()})
 
     def _write(self, files: Mapping[str, tuple[bytes, int]]) -> None:
         folders: dict[str, dict[str, tuple[bytes, int]]] = {}
