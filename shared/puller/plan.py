@@ -22,6 +22,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from shared.core.discover import SKILL_FILE
+from shared.puller.calls import FOLDER_MODE
 from shared.puller.layout import RELOAD, ancestors, top
 from shared.puller.look import Thing
 
@@ -83,13 +84,20 @@ class Prune:
 
 
 @dataclass(frozen=True, slots=True)
+class Open:
+    """Give a folder of ours the mode that all of them have."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
 class Touch:
     """Set a file's time to now."""
 
     path: str
 
 
-Step = Add | Replace | Keep | Displace | Remove | Delete | Prune | Touch
+Step = Add | Replace | Keep | Displace | Remove | Delete | Prune | Open | Touch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,8 +197,12 @@ class _Part:
                 if blocker is None and path in self.seen and not self._is_ours(path) and not self._is_wanted(path):
                     puts[Keep(path)] = None
                 puts[step] = None
+        shut = sorted({folder for path in self.wanted for folder in ancestors(path) if self._is_shut(folder)})
         ways_out = [step for steps in clearing.values() for step in steps]
-        return [*ways_out, *puts, *self._leave({step.path for step in ways_out})]
+        return [*map(Open, shut), *ways_out, *puts, *self._leave({step.path for step in ways_out})]
+
+    def _is_shut(self, folder: str) -> bool:
+        return self.thing(folder) is Thing.FOLDER and self.seen[folder].mode != FOLDER_MODE
 
     def remove(self) -> list[Step]:
         """Take everything of ours away."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from shared.ports import Clock
     from shared.puller.client import ReleaseClient
-    from shared.puller.upkeep import Drift
+    from shared.puller.drift import Drift
     from shared.puller.state import State
 
 HEARTBEAT_SECONDS = 60.0
