@@ -4,7 +4,7 @@ The gateway decides the order. It loads a skill again when its SKILL.md is renam
 no last good version to fall back to, and it loses sight of a folder that is swapped. Hence:
 
   add      a complete folder is renamed in
-  update   the folder stays; resources first, then SKILL.md, then what is stale
+  update   the folder stays, with the mode that ours have; resources first, then SKILL.md, then what is stale
   remove   the folder is renamed out; where foreign files stay in it, SKILL.md goes first, then our other files
   re-add   last of all, because a name that was just removed has to rest for a while
   .reload  touched at the very end, once for all skills (`announce`)
