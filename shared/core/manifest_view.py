@@ -32,6 +32,7 @@ _CLOSING = b'},"withheld":{'
 _STEP_BYTES = 4096
 _LONGEST_STEP_BYTES = 256 * 1024
 _FINE_BYTES = 256
+_NEAR_BYTES = 8192
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +104,24 @@ class ManifestView:
     def position(self, key: SkillId) -> int | None:
         """Return where a skill's entry begins."""
         # A slug that ends like this one has no quote before the common part.
-        at = self.data.find(b'"%s":{"archive":' % key.encode(), self.first, self.end)
+        entry = b'"%s":{"archive":' % key.encode()
+        low, high = self._around(key.encode())
+        at = self.data.find(entry, low, min(self.end, high + len(entry)))
+        if at < 0:
+            # Not there, or not where the order has it, which nobody may have checked yet.
+            at = self.data.find(entry, self.first, self.end)
         return None if at < 0 else at
+
+    def _around(self, key: bytes) -> tuple[int, int]:
+        """Halve the manifest until the place where the order has this skill is near."""
+        low, high = self.first, self.end
+        while high - low > _NEAR_BYTES:
+            found = _BETWEEN.search(self.data, (low + high) // 2, self.end)
+            entry = None if found is None or found.end() >= high else _KEY.match(self.data, found.end())
+            if entry is None:
+                break
+            low, high = (entry.start(), high) if entry[1] <= key else (low, entry.start())
+        return low, high
 
     def find(self, key: SkillId) -> LiveSkill | None:
         """Read one skill by its id."""

@@ -20,10 +20,14 @@ from shared.puller.look import Thing, blob_at, look
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from shared.model import BlobId, DeploymentId
+    from shared.model import BlobId
     from shared.puller.files import Root
 
 OUT = "out"
+DRIFT = "drift"
+"""The folder for what a repair puts aside: no deployment's, for each of theirs holds the set as it stood before it."""
+MAX_COPIES = 20
+"""Of one path in one folder; then the oldest makes way, so that who writes again and again does not fill the volume."""
 _PARTIAL = ".skill-sync-partial"
 
 
@@ -34,7 +38,7 @@ class Backup:
         skills: The folder that the gateway watches.
         own: The state folder, on the same filesystem.
         root: The backup folder; it may lie on another one, and is made when it is needed.
-        deployment: Names the folder in it.
+        folder: The one in it, named for the deployment, or `DRIFT`.
         known: What we wrote, or were about to write: path to the ids of the contents.
     """
 
@@ -44,13 +48,13 @@ class Backup:
         skills: Root,
         own: Root,
         root: Root,
-        deployment: DeploymentId,
+        folder: str,
         known: Mapping[str, frozenset[BlobId]],
     ) -> None:
         self._skills = skills
         self._own = own
         self._root = root
-        self._deployment = deployment
+        self._folder = folder
         self._known = known
         self._folders = {folder for path in known for folder in ancestors(path)}
 
@@ -125,24 +129,29 @@ class Backup:
 
     def _free(self, path: str, blob: BlobId | None) -> str | None:
         """Return a name in the backup that nothing has; None when this very content is kept already."""
-        target = name = f"{self._base(path)}/{path}"
-        number = 1
-        while self._root.stat(name) is not None:
+        target = f"{self._base(path)}/{path}"
+        names = [target, *(f"{target}.{number}" for number in range(2, MAX_COPIES + 1))]
+        times: dict[str, int] = {}
+        for name in names:
+            found = self._root.stat(name)
+            if found is None:
+                return name
             held = blob_at(self._root, name)
             if blob is not None and held == blob:
                 return None
             if held in self._known.get(path, ()) and held is not None:
                 return name  # our own copy of what stood there by rights; what really stood there takes its place
-            number += 1
-            name = f"{target}.{number}"
-        return name
+            times[name] = found.st_ctime_ns
+        oldest = min(names, key=lambda name: times[name])
+        self._root.clear(oldest)
+        return oldest
 
     def _base(self, path: str) -> str:
-        """Return the folder of this deployment; another one beside it when a file in it stands where a folder must be."""
-        base, number = str(self._deployment), 1
+        """Return the folder; another one beside it when a file in it stands where a folder must be."""
+        base, number = self._folder, 1
         while self._is_blocked(f"{base}/{path}"):
             number += 1
-            base = f"{self._deployment}.{number}"
+            base = f"{self._folder}.{number}"
         return base
 
     def _is_blocked(self, target: str) -> bool:

@@ -52,6 +52,10 @@ class Root:
         _segments(folder)
         return Root(self.path / folder, self._calls)
 
+    def beside(self) -> Root:
+        """Return the folder that this one stands in."""
+        return Root(self.path.parent, self._calls)
+
     @contextmanager
     def open(self, folder: str = "", *, make: bool = False) -> Iterator[int]:
         """Open a folder below, following no link; the descriptor closes with the context.
@@ -204,6 +208,11 @@ class Root:
                 self._calls.touch(fd)
             finally:
                 os.close(fd)
+
+    def open_up(self, folder: str) -> None:
+        """Give a folder the mode that all of ours have."""
+        with self.open(folder) as fd:
+            self._calls.mode(fd, FOLDER_MODE)
 
     def clear(self, path: str) -> None:
         """Remove whatever is there with everything below. Only for what is our own or kept elsewhere."""

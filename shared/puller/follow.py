@@ -24,8 +24,8 @@ from shared.errors import (
     UnverifiedError,
 )
 from shared.puller.check import PointerCheck
+from shared.puller.drift import REPAIRED
 from shared.puller.report import Reporter, Result, Word
-from shared.puller.upkeep import REPAIRED
 
 if TYPE_CHECKING:
     from shared.model import Pointer
@@ -166,7 +166,7 @@ class Follower:
 
     def _ending(self) -> _Ending:
         try:
-            if self.upkeep.resume():
+            if self.upkeep.prepare():
                 self._etag = None
             return _Ending(word=self._follow())
         except (UnverifiedError, InputError) as error:
@@ -213,6 +213,8 @@ class Follower:
         # The floor is on the disk before the first file changes: a volume never forgets what it was brought to.
         if self.state.floor != floor_of(pointer):
             self._memory.remember(replace(self.state, floor=floor_of(pointer), envelope=envelope))
+        if self.upkeep.is_cut_short:
+            self._reporter.keep(self.upkeep.look(everything=True))  # it knows best what it was repairing
         was_whole = self.state.installed is not None and not self.state.unfinished
         word = self._applier.bring(pointer, target)
         if self._etag is None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from shared.core.names import parse_timestamp, timestamp
 from shared.errors import DeadlineError, UnavailableError
-from shared.puller.backup import OUT, Backup
+from shared.puller.backup import DRIFT, OUT, Backup
 from shared.puller.layout import RELOAD, top
 from shared.puller.look import look
 from shared.puller.plan import (
@@ -16,6 +16,7 @@ from shared.puller.plan import (
     Delete,
     Displace,
     Keep,
+    Open,
     Prune,
     Remove,
     Replace,
@@ -32,7 +33,7 @@ from shared.puller.stage import STAGING, Stage
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
 
-    from shared.model import BlobId, DeploymentId, Digest, SkillId
+    from shared.model import BlobId, DeploymentId, SkillId
     from shared.ports import Clock
     from shared.puller.bundles import Bundles
     from shared.puller.client import ReleaseClient
@@ -152,7 +153,7 @@ class _Run:
             self._state = state
         else:
             self._state = state
-        done = replace(self._state, installed=target, unfinished=(), removed_at=self._recent(), kept=self._kept())
+        done = replace(self._state, installed=target, unfinished=(), removed_at=self._recent(), kept=self._scope.kept())
         self._tools.stage.clear()
         return Installed(state=done, changed=self._changed, displaced=done.displaced)
 
@@ -231,8 +232,9 @@ class _Run:
             self._begin(replace(self._state, displaced=tuple(displaced)))
 
     def _backup(self, known: Mapping[str, frozenset[BlobId]]) -> Backup:
-        volume, deployment = self._tools.volume, self._order.deployment
-        return Backup(skills=volume.skills, own=volume.own, root=volume.backup, deployment=deployment, known=known)
+        volume = self._tools.volume
+        folder = DRIFT if self._order.target == self._state.installed else self._order.deployment
+        return Backup(skills=volume.skills, own=volume.own, root=volume.backup, folder=folder, known=known)
 
     def _take(self, steps: Iterable[Step], backup: Backup) -> None:
         names: list[str] = []
@@ -273,6 +275,8 @@ class _Run:
                 skills.delete(path)
             case Prune(path=path):
                 skills.prune(path)
+            case Open(path=path):
+                skills.open_up(path)
             case Touch(path=path):
                 skills.touch(path)
 
@@ -291,8 +295,3 @@ class _Run:
 
     def _recent(self) -> dict[str, str]:
         return {name: at for name, at in self._removed_at.items() if self._rest(name)}
-
-    def _kept(self) -> dict[SkillId, Digest]:
-        """Return what an operator still keeps by hand: skills that did not get another archive."""
-        found = {key: self._tools.bundles.view(self._order.target).find(key) for key in self._state.kept}
-        return {key: skill.archive for key, skill in found.items() if skill and skill.archive == self._state.kept[key]}

@@ -4,7 +4,7 @@ The gateway decides the order. It loads a skill again when its SKILL.md is renam
 no last good version to fall back to, and it loses sight of a folder that is swapped. Hence:
 
   add      a complete folder is renamed in
-  update   the folder stays; resources first, then SKILL.md, then what is stale
+  update   the folder stays, with the mode that ours have; resources first, then SKILL.md, then what is stale
   remove   the folder is renamed out; where foreign files stay in it, SKILL.md goes first, then our other files
   re-add   last of all, because a name that was just removed has to rest for a while
   .reload  touched at the very end, once for all skills (`announce`)
@@ -22,6 +22,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from shared.core.discover import SKILL_FILE
+from shared.puller.calls import FOLDER_MODE
 from shared.puller.layout import RELOAD, ancestors, top
 from shared.puller.look import Thing
 
@@ -83,13 +84,20 @@ class Prune:
 
 
 @dataclass(frozen=True, slots=True)
+class Open:
+    """Give a folder of ours the mode that all of them have."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
 class Touch:
     """Set a file's time to now."""
 
     path: str
 
 
-Step = Add | Replace | Keep | Displace | Remove | Delete | Prune | Touch
+Step = Add | Replace | Keep | Displace | Remove | Delete | Prune | Open | Touch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,8 +197,12 @@ class _Part:
                 if blocker is None and path in self.seen and not self._is_ours(path) and not self._is_wanted(path):
                     puts[Keep(path)] = None
                 puts[step] = None
+        shut = sorted({folder for path in self.wanted for folder in ancestors(path) if self._is_shut(folder)})
         ways_out = [step for steps in clearing.values() for step in steps]
-        return [*ways_out, *puts, *self._leave({step.path for step in ways_out})]
+        return [*map(Open, shut), *ways_out, *puts, *self._leave({step.path for step in ways_out})]
+
+    def _is_shut(self, folder: str) -> bool:
+        return self.thing(folder) is Thing.FOLDER and self.seen[folder].mode != FOLDER_MODE
 
     def remove(self) -> list[Step]:
         """Take everything of ours away."""

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from shared.ports import Clock
     from shared.puller.client import ReleaseClient
+    from shared.puller.drift import Drift
     from shared.puller.state import State
-    from shared.puller.upkeep import Drift
 
 HEARTBEAT_SECONDS = 60.0
 _MAX_LISTED = 50
@@ -65,6 +65,7 @@ class Reporter:
         self._troubles: set[Word] = set()
         self._pending: Word | None = None
         self._pending_at = ""
+        self._pending_drift: list[Drift] = []
         self._drift: list[Drift] = []
         self._sent_at = float("-inf")
         self._fault = ""
@@ -74,10 +75,16 @@ class Reporter:
         due = self._clock.monotonic() - self._sent_at >= HEARTBEAT_SECONDS
         self.keep(drift)
         if self._is_news(word) or ((due or self._drift) and self._pending is None):
-            self._pending, self._pending_at = word, timestamp(self._clock.now())
+            self._begin(word)
         self._last = word
         if self._pending is not None:
             self._send(self._pending, state)
+
+    def _begin(self, word: Word) -> None:
+        # One time for all tries: by it the functions know a report that was sent again. What somebody changes meanwhile
+        # waits for the next report, for in this one it might be taken for told.
+        self._pending, self._pending_at = word, timestamp(self._clock.now())
+        self._pending_drift, self._drift = [*self._pending_drift, *self._drift][:_MAX_LISTED], []
 
     def keep(self, drift: Sequence[Drift]) -> None:
         """Keep for the next report what somebody changed."""
@@ -99,8 +106,7 @@ class Reporter:
 
     def _send(self, word: Word, state: State) -> None:
         try:
-            # One time for all tries: by it the functions know a report that was sent again.
-            self._client.report(report_document(word, state, self._pending_at, self._drift))
+            self._client.report(report_document(word, state, self._pending_at, self._pending_drift))
         except SkillSyncError as error:
             if error.code != self._fault:
                 log.warning("The report was not taken", code=error.code, detail=error.message)
@@ -109,7 +115,7 @@ class Reporter:
                 return
         else:
             self._fault = ""
-        self._pending, self._sent_at, self._drift = None, self._clock.monotonic(), []
+        self._pending, self._sent_at, self._pending_drift = None, self._clock.monotonic(), []
 
 
 def report_document(word: Word, state: State, at: str, drift: Sequence[Drift] = ()) -> dict[str, object]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from shared.core.manifest_view import ManifestView
-    from shared.model import BlobId, LiveSkill, SkillId
+    from shared.model import BlobId, Digest, LiveSkill, SkillId
     from shared.puller.history import History
     from shared.puller.layout import Wanted
     from shared.puller.state import Edition, State
@@ -33,11 +33,15 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Some skills: what shall stand of them, and what of theirs is or may be ours; `live` are the wanted ones."""
+    """Some skills: what shall stand of them, and what of theirs is or may be ours.
+
+    `live` are the wanted ones, and `noted` is what the history has of them already.
+    """
 
     wanted: dict[str, Wanted] = field(default_factory=dict)
     known: dict[str, frozenset[BlobId]] = field(default_factory=dict)
     live: dict[SkillId, LiveSkill] = field(default_factory=dict)
+    noted: set[tuple[str, BlobId]] = field(default_factory=set)
 
     @property
     def paths(self) -> set[str]:
@@ -57,7 +61,7 @@ class Scope:
         target: What shall stand.
         before: Everything whose files may stand: what is installed first, then what was left unfinished.
         state: Tells what an operator keeps by hand.
-        history: Tells which older contents of these may stand.
+        history: Tells which older contents may stand of these, and of `only`.
         only: Look at these skills alone, whatever differs.
     """
 
@@ -71,8 +75,9 @@ class Scope:
     ) -> None:
         self._target = target
         self._before = before
+        self._by_hand = state.kept
         self._kept = {} if only is not None else state.kept
-        self._released = frozenset(state.kept)
+        self._released = frozenset(state.kept).union(only or ())
         self._history = history
         self._only = only
         self._is_sure = not state.unfinished and len(before) <= 1
@@ -90,12 +95,19 @@ class Scope:
         except InputError as error:
             raise UnverifiedError("bundle_rejected", error.message) from None
 
+    def kept(self) -> dict[SkillId, Digest]:
+        """Return what an operator still keeps by hand afterwards: skills that do not get another archive."""
+        found = {key: self._target.view.find(key) for key in self._by_hand}
+        return {key: skill.archive for key, skill in found.items() if skill and skill.archive == self._by_hand[key]}
+
     def knowing(self, names: Iterable[str]) -> dict[str, frozenset[BlobId]]:
         """Return everything that is or may be ours of some names directly below the skills folder."""
         found = Group()
-        for key in {skill_at(name) for name in names}:
+        keys = {skill_at(name) for name in names}
+        for key in keys:
             for each in (*self._before, self._target):
                 self._know(found, each.view.find(key), each.edition)
+        self._know_former(found, keys)
         return found.known
 
     def _rows(self) -> Iterator[tuple[SkillId, LiveSkill | None, tuple[LiveSkill | None, ...]]]:
@@ -112,18 +124,26 @@ class Scope:
 
     def _group(self, rows: Iterable[tuple[SkillId, LiveSkill | None, tuple[LiveSkill | None, ...]]]) -> Group:
         group = Group()
+        touched: set[SkillId] = set()
         for key, wanted, before in rows:
             if wanted is not None and self._kept.get(key) == wanted.archive:
                 continue
+            touched.add(key)
             if wanted is not None:
                 group.live[key] = wanted
                 group.wanted.update(files_of(wanted, self._target.edition.layouts))
             # With the first installation there is nothing before, and with one edition one row.
             for each, skill in zip(self._before, before, strict=False):
                 self._know(group, skill, each.edition)
-            if key in self._released:
-                group.know((path, blob) for path, blobs in self._history.of(key).items() for blob in blobs)
+        self._know_former(group, touched)
         return group
+
+    def _know_former(self, group: Group, keys: set[SkillId]) -> None:
+        """Add what a person may have brought back of these skills."""
+        for contents in self._history.of(keys & self._released).values():
+            former = [(path, blob) for path, blobs in contents.items() for blob in blobs]
+            group.know(former)
+            group.noted.update(former)
 
     def _know(self, group: Group, skill: LiveSkill | None, edition: Edition) -> None:
         if skill is not None:
@@ -131,11 +151,11 @@ class Scope:
 
 
 def gone(group: Group) -> list[tuple[str, BlobId]]:
-    """List the contents of ours that a group replaces or removes."""
+    """List the contents of ours that a group replaces or removes, and that the history does not have yet."""
     wanted: Mapping[str, Wanted] = group.wanted
     return [
         (path, blob)
         for path, blobs in group.known.items()
         for blob in sorted(blobs)
-        if path not in wanted or wanted[path].blob != blob
+        if (path not in wanted or wanted[path].blob != blob) and (path, blob) not in group.noted
     ]

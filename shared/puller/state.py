@@ -68,6 +68,7 @@ class State:
         failures: What was put back, one deployment after the other, oldest first, until one is installed that holds.
         proving: The proof that is outstanding.
         kept: Skills that an operator brought back by hand: id to the live archive at which that was noticed.
+        repairing: Skills whose repair has begun and not ended.
     """
 
     line: tuple[str, ...] = ()
@@ -83,6 +84,7 @@ class State:
     failures: tuple[Failed, ...] = ()
     proving: Proving | None = None
     kept: dict[SkillId, Digest] = field(default_factory=dict)
+    repairing: tuple[SkillId, ...] = ()
 
     @property
     def manifest(self) -> Digest | None:

@@ -80,6 +80,7 @@ def _bytes(state: State) -> bytes:
             "failures": [failed_document(failed) for failed in state.failures],
             "proving": _proving_document(state.proving),
             "kept": state.kept,
+            "repairing": list(state.repairing),
         }
     )
 
@@ -138,6 +139,7 @@ def _parse(data: bytes) -> State:
         failures=tuple(map(_failed, member(document, "failures", list, what=what) if "failures" in document else [])),
         proving=_proving(document.get("proving")),
         kept={SkillId(key): _digest(text) for key, text in _texts(document, "kept").items()},
+        repairing=tuple(map(SkillId, _list(document, "repairing"))),
     )
 
 

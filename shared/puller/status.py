@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from shared.core.boot import boot_status
 from shared.core.latches import latches_document
 from shared.core.states import MISMATCH, VIOLATION, Condition, next_action
+from shared.puller.drift import KEPT, REPAIRED, REPORTED
 from shared.puller.report import Result
 from shared.puller.state_file import failed_document
-from shared.puller.upkeep import KEPT, REPAIRED, REPORTED
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -41,11 +41,20 @@ def open_volume(skills_dir: Path, backup_dir: Path, calls: Calls) -> Volume:
         raise ConfigError("CONFIG_INVALID", "BACKUP_DIR: expected a folder outside of SKILLS_DIR")
     path = skills_dir.parent / ".skill-sync"
     path.mkdir(mode=_OWN_MODE, parents=True, exist_ok=True)
-    own = Root(path, calls)
-    if not skills_dir.is_dir():
-        # Made beside and renamed in, so that it never stands there with the narrow mode that a umask gives it.
-        own.make_folders(skills_dir.name)
-        own.move(skills_dir.name, Root(skills_dir.parent, calls), skills_dir.name)
+    own, skills = Root(path, calls), Root(skills_dir, calls)
+    make_watched(skills, own)
     if skills_dir.stat().st_dev != path.stat().st_dev:
         raise ConfigError("CONFIG_INVALID", "SKILLS_DIR: expected a folder of a volume, not the volume's own root")
-    return Volume(skills=Root(skills_dir, calls), own=own, backup=Root(backup_dir, calls))
+    return Volume(skills=skills, own=own, backup=Root(backup_dir, calls))
+
+
+def make_watched(skills: Root, own: Root) -> None:
+    """Make the folder that the gateway watches, where it is missing.
+
+    Raises:
+        OSError: the disk refused, or something else stands there.
+    """
+    if not skills.path.is_dir():
+        # Made beside and renamed in, so that it never stands there with the narrow mode that a umask gives it.
+        own.make_folders(skills.path.name)
+        own.move(skills.path.name, skills.beside(), skills.path.name)

@@ -79,6 +79,26 @@ def test_one_change_among_many_is_found_wherever_it_is(changed: int) -> None:
     assert [(each.id, each.old != each.new) for each in found] == [(f"skill-{changed:04d}", True)]
 
 
+@pytest.mark.parametrize("large", [0, 1, 50, 99])
+def test_each_skill_is_found_wherever_it_is_and_whatever_stands_between(large: int) -> None:
+    files = tuple(FileEntry(path=f"f{number:04d}", mode=0o644, blob=git_id(1), size=7) for number in range(500))
+    keys = [SkillId(f"s-{number:03d}") for number in range(100)]
+    view = ManifestView(
+        manifest_bytes(
+            a_manifest(*(a_live_skill(key, 1, files=files[: 500 if at == large else 1]) for at, key in enumerate(keys)))
+        )
+    )
+    assert [view.find(key) for key in keys] == list(view.skills())
+    for absent in ("a", "s-050-x", "s-1", "z"):
+        assert view.find(SkillId(absent)) is None
+
+
+def test_a_skill_is_found_though_nobody_has_checked_the_order_yet() -> None:
+    data = many(100)
+    view = ManifestView(data.replace(b'"skill-0099":', b'"aaaaa-0099":'))
+    assert view.position(SkillId("aaaaa-0099")) is not None
+
+
 def test_a_mapped_file_reads_like_bytes(tmp_path: Path) -> None:
     (tmp_path / "m").write_bytes(many(50))
     with (tmp_path / "m").open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:

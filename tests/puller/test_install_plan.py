@@ -12,6 +12,7 @@ from shared.puller.plan import (
     Delete,
     Displace,
     Keep,
+    Open,
     Prune,
     Remove,
     Replace,
@@ -100,6 +101,15 @@ def test_the_reload_mark_is_last_and_a_foreign_thing_on_it_is_displaced() -> Non
 @pytest.mark.parametrize("seen", [a_file("1", mode=0o600), a_file("1", links=2)])
 def test_right_content_with_a_wrong_mode_or_a_second_link_is_written_anew_and_not_foreign(seen: Seen) -> None:
     assert plan("a.md=1", "", "", {"a.md": seen}) == [Replace("a.md"), RELOADED]
+
+
+def test_a_folder_of_ours_that_was_locked_is_opened_first_and_a_foreign_one_is_let_be() -> None:
+    shut = Seen(thing=Thing.FOLDER, mode=0o700, links=2)
+    assert plan("a/x/y=2", "a/x/y=1", "a/x/y=1 a/own/z=1", {"a/x": shut, "a/own": shut}) == [
+        Open("a/x"),
+        Replace("a/x/y"),
+        RELOADED,
+    ]
 
 
 def test_content_decides_what_is_ours_not_the_path() -> None:

@@ -199,3 +199,33 @@ def test_a_state_without_what_was_added_later_is_no_damaged_one(edge: Edge) -> N
     edge.restart()
     assert edge.look() is Result.REFUSED, "the floor is still known"
     assert list(own.parent.glob("state.damaged-*")) == []
+
+
+def test_what_is_changed_while_a_report_is_on_its_way_is_told_in_the_next_one(edge: Edge) -> None:
+    taken = edge.function.transport()
+
+    def lost(request: httpx.Request) -> httpx.Response | None:
+        if request.method != "POST":
+            return None
+        edge.function.fault = lambda _: None
+        taken.handle_request(request)
+        edge.function.fault = lost
+        return refusal(503, "X")  # it was taken, and nobody heard of it
+
+    edge.function.fault = lost
+    for path in ("a.md", "a/SKILL.md"):
+        (edge.skills / path).write_bytes(b"edited")
+        edge.world.clock.move(60.0)
+        edge.look()
+        edge.world.clock.move(2.0)
+        edge.look()
+    edge.function.fault = lambda _: None
+    edge.look()
+    edge.look()
+    events = [
+        json.loads(stored.data)
+        for name in edge.world.store.list("events/")
+        if (stored := edge.world.store.get(name.name))
+    ]
+    told = [item["path"] for event in events if event["kind"] == "drift" for item in event["files"]]
+    assert told == ["a.md", "a/SKILL.md"]
