@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from shared.model import CommitSha, LiveSkill, Manifest, Pointer, SkillId, TreeId
 
 
+MAX_SUSPECTS = 8
+"""So many deployments behind what is live, what a puller has may be for its failure to tell of them."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
     """A deployment that failed: what was live before it, what it made live, and every manifest since, the live one last."""
@@ -36,8 +40,10 @@ class Failure:
 def failed_deployments(reports: Iterable[Mapping[str, object]], live: Pointer) -> list[tuple[int, ...]]:
     """List, puller by puller, the sequence numbers of the deployments that failed there one after the other, oldest first.
 
-    Only the oldest one of which anything is left is to be undone: what came after it may have failed for its sake alone. While
-    a puller has not tried what is live now, nobody knows more, and only the first one is named.
+    Only the first one of which anything is left is to be undone: what came after it may have failed for its sake alone. While
+    a puller has not tried what is live now, nobody knows more, and only the first one is named. Behind those that failed
+    come those that the puller never tried alone, since more than one were made while it was busy: when what is live fails
+    and nothing is left of what failed before, the fault came with one of them.
 
     Args:
         reports: What is kept of the pullers' reports; anything that no report holds names nothing.
@@ -49,8 +55,19 @@ def failed_deployments(reports: Iterable[Mapping[str, object]], live: Pointer) -
         told = [*(former if isinstance(former, list) else []), report.get("failed")]
         named = {_named(failed, live.epoch) for failed in told}
         row = tuple(sorted(seq for seq, digest in lineage(live) if (seq, digest) in named))
-        rows[row if live.seq in row else row[:1]] = None
+        rows[(*row, *_untried(report, row, live)) if live.seq in row else row[:1]] = None
     return sorted(filter(None, rows))
+
+
+def _untried(report: Mapping[str, object], row: Sequence[int], live: Pointer) -> list[int]:
+    """List what was made after that which stands at a puller, and before what is live, without having failed there itself."""
+    try:
+        epoch, seq = parse_deployment(str(report.get("deployment")))
+    except InputError:
+        return []
+    # A puller that was away for long, or never had anything, says nothing about so many: others live well with them.
+    is_near = epoch == live.epoch and live.seq - seq <= MAX_SUSPECTS
+    return [each for each, _ in lineage(live) if seq < each < live.seq and each not in row] if is_near else []
 
 
 def can_be_undone(deployment: Pointer, before: Manifest, failed: Manifest) -> bool:
