@@ -30,11 +30,19 @@ MAX_SUSPECTS = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """A deployment that failed: what was live before it, what it made live, and every manifest since, the live one last."""
+    """A deployment that failed.
+
+    Args:
+        before: What was live before it.
+        failed: What it made live.
+        since: Every manifest since, the live one last.
+        good: The last one before it that has not failed itself, and may be gone back to; None is the one before it.
+    """
 
     before: Manifest
     failed: Manifest
     since: Sequence[Manifest] = ()
+    good: Manifest | None = None
 
 
 def failed_deployments(reports: Iterable[Mapping[str, object]], live: Pointer) -> list[tuple[int, ...]]:
@@ -104,7 +112,7 @@ def standing(failure: Failure) -> list[SkillId]:
 
 
 def undo(live: Manifest, failures: Iterable[Failure], commit: CommitSha, spared: AbstractSet[SkillId]) -> Decision:
-    """Give every skill that still stands as a failed deployment left it its former version, and withhold its head version.
+    """Give every skill that still stands as a failed deployment left it its last good version, and withhold its head version.
 
     A skill that was new goes away, one that was removed comes back. The note keeps the head version from being published
     again until it changes or a person releases it; a note that is there already does the same, and stays.
@@ -116,7 +124,12 @@ def undo(live: Manifest, failures: Iterable[Failure], commit: CommitSha, spared:
         spared: Skills that stay as they are.
     """
     back = {
-        key: failure.before.skills.get(key) for failure in failures for key in standing(failure) if key not in spared
+        key: former
+        for failure in failures
+        for key in standing(failure)
+        if key not in spared
+        for former in [(failure.good or failure.before).skills.get(key)]
+        if (None if former is None else former.tree) != _tree(live, key)
     }
     notes = {key: _note(live, key, former, commit) for key, former in back.items()}
     skills = {key: skill for key, skill in {**live.skills, **back}.items() if skill is not None}

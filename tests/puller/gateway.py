@@ -62,6 +62,8 @@ class Gateway:
     def reload(self) -> None:
         """Load what stands there and has stood there for long enough."""
         standing, now = self._standing(), self._clock.monotonic()
+        if any(KILLS.encode() in data for data in standing.values()):
+            return  # it is dead, and stands up when that is gone
         for key in standing.keys() | self.loaded.keys():
             data = standing.get(key)
             if self._noticed.get(key, (b"", 0.0))[0] != data:
