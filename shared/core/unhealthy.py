@@ -45,7 +45,7 @@ class Failure:
     good: Manifest | None = None
 
 
-def failed_deployments(reports: Iterable[Mapping[str, object]], live: Pointer) -> list[tuple[int, ...]]:
+def failed_deployments(reports: Iterable[Mapping[str, object]], live: Pointer) -> dict[tuple[int, ...], frozenset[int]]:
     """List, puller by puller, the sequence numbers of the deployments that failed there one after the other, oldest first.
 
     Only the first one of which anything is left is to be undone: what came after it may have failed for its sake alone. While
@@ -56,15 +56,20 @@ def failed_deployments(reports: Iterable[Mapping[str, object]], live: Pointer) -
     Args:
         reports: What is kept of the pullers' reports; anything that no report holds names nothing.
         live: The live pointer. Deployments of another epoch, or older than its history, are never undone.
+
+    Returns:
+        Each row with all deployments that no skill may go back to: those that failed, and those that were never tried alone.
     """
-    rows: dict[tuple[int, ...], None] = {}
+    rows: dict[tuple[int, ...], frozenset[int]] = {}
     for report in reports:
         former = report.get("failed_before")
         told = [*(former if isinstance(former, list) else []), report.get("failed")]
         named = {_named(failed, live.epoch) for failed in told}
         row = tuple(sorted(seq for seq, digest in lineage(live) if (seq, digest) in named))
-        rows[(*row, *_untried(report, row, live)) if live.seq in row else row[:1]] = None
-    return sorted(filter(None, rows))
+        untried = _untried(report, row, live)
+        key = (*row, *untried) if live.seq in row else row[:1]
+        rows[key] = rows.get(key, frozenset()) | {*row, *untried}
+    return {row: rows[row] for row in sorted(rows) if row}
 
 
 def _untried(report: Mapping[str, object], row: Sequence[int], live: Pointer) -> list[int]:

@@ -47,11 +47,12 @@ def undo_failed(
         DeadlineError: the time was over before the pointer moved.
     """
     pointer = live.pointer
-    rows = [] if pointer is None else failed_deployments(reports, pointer)
+    rows = {} if pointer is None else failed_deployments(reports, pointer)
     now = readable_manifest(context, pointer.manifest.sha256) if pointer is not None and rows else None
     if pointer is None or now is None:
         return None
-    failures = [found for row in rows if (found := _first_failure(context, pointer, now, row)) is not None]
+    found = (_first_failure(context, pointer, now, row, suspects) for row, suspects in rows.items())
+    failures = [failure for failure in found if failure is not None]
     decision = _decision(context, now, failures, pointer.commit)
     if decision.manifest == now:
         return None
@@ -66,9 +67,11 @@ def undo_failed(
     return publish(context, live, decision, (), intent, deadline), decision
 
 
-def _first_failure(context: Context, pointer: Pointer, now: Manifest, row: Sequence[int]) -> Failure | None:
+def _first_failure(
+    context: Context, pointer: Pointer, now: Manifest, row: Sequence[int], suspects: Collection[int]
+) -> Failure | None:
     """Read the oldest of several failures in a row of which anything is left."""
-    found = (_failure(context, pointer, now, seq, row) for seq in row)
+    found = (_failure(context, pointer, now, seq, suspects) for seq in row)
     return next((failure for failure in found if failure is not None), None)
 
 
@@ -80,7 +83,7 @@ def _failure(context: Context, pointer: Pointer, now: Manifest, seq: int, suspec
         pointer: The live one.
         now: The live manifest.
         seq: The deployment.
-        suspects: Those that a skill must not go back to, for they failed too.
+        suspects: Those that a skill must not go back to.
     """
     known = dict(lineage(pointer))
     record = readable_record(context, DeploymentId(f"{pointer.epoch}-{seq}"))
