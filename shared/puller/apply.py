@@ -125,8 +125,8 @@ class Applier:
         """
         state = self.memory.state
         try:
-            if state.failed is not None and state.proving is not None:
-                self._held(state.failed)
+            if state.failed is not None and state.proving is not None and _is_of(state.proving, state.failed):
+                self._put_back(state.proving)
             elif not state.unfinished:
                 self._prove(at_once=False)
         except DeadlineError:
@@ -222,7 +222,7 @@ class Applier:
 
     def _held(self, failed: Failed) -> Word:
         state = self.memory.state
-        if state.proving is not None and state.proving.deployment == failed.deployment:
+        if state.proving is not None and _is_of(state.proving, failed):
             self._put_back(state.proving)
         elif state.unfinished and state.installed is not None:
             # A repair that was cut short: what goes on is not an install, for that would bring what has failed.
@@ -242,3 +242,8 @@ class Applier:
         self.memory.remember(replace(state, installed_at=at))
         is_well = self.prover is not None and self.prover.wait_until_well()
         log.info("The files from before are back", deployment=proving.former_deployment, gateway_is_well=is_well)
+
+
+def _is_of(proving: Proving, failed: Failed) -> bool:
+    """Whether this proof has failed, so that what was installed is to go back, or is going."""
+    return proving.deployment == failed.deployment

@@ -359,6 +359,29 @@ def test_a_repair_that_is_cut_short_while_something_is_held_is_completed(tmp_pat
         assert is_held(edge), f"killed at change {at}"
 
 
+def test_a_kill_in_the_next_install_behind_a_failure_is_completed_and_not_taken_back_first(tmp_path: Path) -> None:
+    edge = prepared(tmp_path)
+    edge.look()
+    edge.world.deploy(skill("kept", "Same."), skill("updated", "Two."), skill("more"))
+    at = 1
+    while "1-3" not in str(edge.follower.state.proving):
+        edge.calls = Counted(at, Killed)
+        with suppress(Killed):
+            edge.restart()
+            edge.look()
+        edge.calls = Quick()
+        edge.restart()
+        at += 5
+    edge.calls = counted = Counted(0, Killed)
+    edge.restart()
+    edge.function.fault = lambda _: refusal(503, "BUSY")
+    edge.look()
+    assert counted.done <= 2, "nothing of it is touched while nobody can be asked"
+    edge.function.fault = lambda _: None
+    assert edge.look() is Result.INSTALLED
+    assert edge.outcomes()[-1] == ("installed", "1-3", None)
+
+
 def test_the_next_proof_is_the_next_deployments_own(tmp_path: Path) -> None:
     edge = prepared(tmp_path)
     edge.look()
