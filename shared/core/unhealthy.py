@@ -24,33 +24,63 @@ if TYPE_CHECKING:
     from shared.model import CommitSha, LiveSkill, Manifest, Pointer, SkillId, TreeId
 
 
+MAX_SUSPECTS = 8
+"""So many deployments behind what is live, what a puller has may be for its failure to tell of them."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """A deployment that failed: what was live before it, what it made live, and every manifest since, the live one last."""
+    """A deployment that failed.
+
+    Args:
+        before: What was live before it.
+        failed: What it made live.
+        since: Every manifest since, the live one last.
+        good: The last one before it that has not failed itself, and may be gone back to; None is the one before it.
+    """
 
     before: Manifest
     failed: Manifest
     since: Sequence[Manifest] = ()
+    good: Manifest | None = None
 
 
-def failed_deployments(reports: Iterable[Mapping[str, object]], live: Pointer) -> list[tuple[int, ...]]:
+def failed_deployments(reports: Iterable[Mapping[str, object]], live: Pointer) -> dict[tuple[int, ...], frozenset[int]]:
     """List, puller by puller, the sequence numbers of the deployments that failed there one after the other, oldest first.
 
-    Only the oldest one of which anything is left is to be undone: what came after it may have failed for its sake alone. While
-    a puller has not tried what is live now, nobody knows more, and only the first one is named.
+    Only the first one of which anything is left is to be undone: what came after it may have failed for its sake alone. While
+    a puller has not tried what is live now, nobody knows more, and only the first one is named. Behind those that failed
+    come those that the puller never tried alone, since more than one were made while it was busy: when what is live fails
+    and nothing is left of what failed before, the fault came with one of them.
 
     Args:
         reports: What is kept of the pullers' reports; anything that no report holds names nothing.
         live: The live pointer. Deployments of another epoch, or older than its history, are never undone.
+
+    Returns:
+        Each row with all deployments that no skill may go back to: those that failed, and those that were never tried alone.
     """
-    rows: dict[tuple[int, ...], None] = {}
+    rows: dict[tuple[int, ...], frozenset[int]] = {}
     for report in reports:
         former = report.get("failed_before")
         told = [*(former if isinstance(former, list) else []), report.get("failed")]
         named = {_named(failed, live.epoch) for failed in told}
         row = tuple(sorted(seq for seq, digest in lineage(live) if (seq, digest) in named))
-        rows[row if live.seq in row else row[:1]] = None
-    return sorted(filter(None, rows))
+        untried = _untried(report, row, live)
+        key = (*row, *untried) if live.seq in row else row[:1]
+        rows[key] = rows.get(key, frozenset()) | {*row, *untried}
+    return {row: rows[row] for row in sorted(rows) if row}
+
+
+def _untried(report: Mapping[str, object], row: Sequence[int], live: Pointer) -> list[int]:
+    """List what was made after that which stands at a puller, and before what is live, without having failed there itself."""
+    try:
+        epoch, seq = parse_deployment(str(report.get("deployment")))
+    except InputError:
+        return []
+    # A puller that was away for long, or never had anything, says nothing about so many: others live well with them.
+    is_near = epoch == live.epoch and live.seq - seq <= MAX_SUSPECTS
+    return [each for each, _ in lineage(live) if seq < each < live.seq and each not in row] if is_near else []
 
 
 def can_be_undone(deployment: Pointer, before: Manifest, failed: Manifest) -> bool:
@@ -87,7 +117,7 @@ def standing(failure: Failure) -> list[SkillId]:
 
 
 def undo(live: Manifest, failures: Iterable[Failure], commit: CommitSha, spared: AbstractSet[SkillId]) -> Decision:
-    """Give every skill that still stands as a failed deployment left it its former version, and withhold its head version.
+    """Give every skill that still stands as a failed deployment left it its last good version, and withhold its head version.
 
     A skill that was new goes away, one that was removed comes back. The note keeps the head version from being published
     again until it changes or a person releases it; a note that is there already does the same, and stays.
@@ -99,7 +129,12 @@ def undo(live: Manifest, failures: Iterable[Failure], commit: CommitSha, spared:
         spared: Skills that stay as they are.
     """
     back = {
-        key: failure.before.skills.get(key) for failure in failures for key in standing(failure) if key not in spared
+        key: former
+        for failure in failures
+        for key in standing(failure)
+        if key not in spared
+        for former in [(failure.good or failure.before).skills.get(key)]
+        if (None if former is None else former.tree) != _tree(live, key)
     }
     notes = {key: _note(live, key, former, commit) for key, former in back.items()}
     skills = {key: skill for key, skill in {**live.skills, **back}.items() if skill is not None}

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from shared import log
 from shared.core.names import timestamp
 from shared.core.verify import UnverifiedPointer, read_record
-from shared.errors import SkillSyncError
+from shared.errors import DeadlineError, SkillSyncError
 from shared.puller.install import Order
-from shared.puller.prove import Proof
+from shared.puller.prove import GATEWAY_DOWN, Proof
 from shared.puller.report import Result, Word
 from shared.puller.state import Edition, Failed, Proving
 
@@ -75,12 +75,12 @@ class Applier:
         state, deployment = self.memory.state, pointer.deployment
         if state.failed is not None and state.failed.deployment == deployment:
             return self._held(state.failed)
-        known = state.deployment == deployment
+        known = (state.deployment, state.manifest) == (deployment, target.manifest)
         self._back_up(lambda snapshots: snapshots.hand_over(state, deployment))
-        if self.prover is not None and not known:
-            self.memory.state = replace(state, proving=self.prover.before(state, target, deployment))
+        # Remembered with the first change: until then the proof that is outstanding is still that of what is installed.
+        noted = replace(state, proving=self._before(target, deployment)) if not known else state
         started, fetching = self._clock.monotonic(), self._installer.stage.fetching_seconds
-        done = self._install(Order(target=target, deployment=deployment))
+        done = self._install(noted, Order(target=target, deployment=deployment))
         if known and not done.changed and not state.unfinished:
             self.memory.state = done.state
             return self.stand(pointer)
@@ -96,7 +96,10 @@ class Applier:
             took_ms=round(1000 * (self._clock.monotonic() - started), 1),
             fetching_ms=round(1000 * (self._installer.stage.fetching_seconds - fetching), 1),
         )
-        return self._prove(waiting=True) or Word(outcome=Result.INSTALLED)
+        return self._prove(at_once=True) or Word(outcome=Result.INSTALLED)
+
+    def _before(self, target: Edition, deployment: DeploymentId) -> Proving | None:
+        return None if self.prover is None else self.prover.before(self.memory.state, target, deployment)
 
     def _remember_installed(self, state: State, deployment: DeploymentId) -> None:
         own = state.proving if state.proving is not None and state.proving.deployment == deployment else None
@@ -110,7 +113,28 @@ class Applier:
         failed = self.memory.state.failed
         if failed is not None and failed.deployment == pointer.deployment:
             return self._held(failed)
-        return self._prove(waiting=False) or Word(outcome=Result.CURRENT)
+        return self._prove(at_once=False) or Word(outcome=Result.CURRENT)
+
+    def go_on(self) -> None:
+        """Go on with the proof that is outstanding, or with going back, whatever is offered now.
+
+        What fails is told, and keeps a newer deployment from nothing: it may be the one that heals.
+
+        Raises:
+            DeadlineError: `STOPPED`.
+        """
+        state = self.memory.state
+        try:
+            if state.failed is not None and state.proving is not None and _is_of(state.proving, state.failed):
+                self._put_back(state.proving)
+            elif not state.unfinished:
+                self._prove(at_once=False)
+        except DeadlineError:
+            raise
+        except (OSError, SkillSyncError) as error:
+            log.warning(
+                "The gateway does not stand what is installed, and it cannot be put back yet", detail=str(error)
+            )
 
     def finish(self, trust: Trust) -> None:
         """Complete an install that was cut short, though what is offered now is refused: a mixture must not be served.
@@ -161,24 +185,29 @@ class Applier:
             return False
         return True
 
-    def _install(self, order: Order) -> Installed:
-        return self._installer.install(self.memory.state, order, self.memory.remember)
+    def _install(self, state: State, order: Order) -> Installed:
+        return self._installer.install(state, order, self.memory.remember)
 
-    def _prove(self, *, waiting: bool) -> Word | None:
+    def _prove(self, *, at_once: bool) -> Word | None:
         """Judge the outstanding proof; None when there is none, or when it holds."""
-        state = self.memory.state
-        if self.prover is None or state.proving is None or state.installed is None:
+        proving, installed = self.memory.state.proving, self.memory.state.installed
+        if proving is None or installed is None or proving.deployment != self.memory.state.deployment:
             return None
-        if state.proving.deployment != state.deployment:
-            return None  # noted for an install that has not begun
-        verdict = self.prover.prove(state.proving, state.installed, waiting=waiting)
+        if self.prover is None:
+            self._end_proof("Nobody can be asked any more whether the gateway has loaded what was installed")
+            return None
+        verdict = self.prover.prove(proving, installed, at_once=at_once)
         if verdict.proof is Proof.HOLDS:
-            self.memory.remember(replace(state, proving=None, failures=()))
-            log.info("The gateway has loaded what was installed", deployment=state.deployment, detail=verdict.detail)
+            self._end_proof("The gateway has loaded what was installed", detail=verdict.detail)
             return None
         if verdict.proof is Proof.FAILS:
-            return self._go_back(state.proving, state.installed, verdict)
-        return Word(outcome=Result.UNPROVED, reasons=verdict.reasons)
+            return self._go_back(proving, installed, verdict)
+        return Word(outcome=Result.UNPROVED, reasons=verdict.reasons, about=proving.deployment)
+
+    def _end_proof(self, message: str, **details: str) -> None:
+        state = self.memory.state
+        self.memory.remember(replace(state, proving=None, failures=()))
+        log.info(message, deployment=state.deployment, **details)
 
     def _go_back(self, proving: Proving, target: Edition, verdict: Verdict) -> Word:
         log.error(
@@ -197,16 +226,29 @@ class Applier:
         return self._held(failed)
 
     def _held(self, failed: Failed) -> Word:
-        proving, installed = self.memory.state.proving, self.memory.state.installed
-        if proving is not None and proving.deployment == failed.deployment and installed is not None:
-            self._put_back(proving, proving.former or self._bundles.nothing(installed.layouts))
-        return Word(outcome=Result.HELD, reasons=failed.reasons)
+        state = self.memory.state
+        if state.proving is not None and _is_of(state.proving, failed):
+            self._put_back(state.proving)
+        elif state.unfinished and state.installed is not None:
+            # A repair that was cut short: what goes on is not an install, for that would bring what has failed.
+            order = Order(target=state.installed, deployment=failed.deployment)
+            self.memory.remember(self._install(state, order).state)
+        is_down = self.prover is not None and self.prover.is_up is False
+        reasons = dict.fromkeys((*failed.reasons, *((GATEWAY_DOWN,) if is_down else ())))
+        return Word(outcome=Result.HELD, reasons=tuple(reasons), about=failed.deployment)
 
-    def _put_back(self, proving: Proving, former: Edition) -> None:
+    def _put_back(self, proving: Proving) -> None:
         """Install what stood before, from the backup where that is whole; errors as for `Installer.install`."""
+        former = proving.former or self._bundles.nothing(self._layouts)
         spare = None if self._snapshots is None else self._snapshots.copy_of(proving.deployment)
-        done = self._install(Order(target=former, deployment=proving.deployment, spare=spare))
-        at = timestamp(self._clock.now())
-        self.memory.remember(replace(done.state, deployment=proving.former_deployment, installed_at=at, proving=None))
+        done = self._install(self.memory.state, Order(target=former, deployment=proving.deployment, spare=spare))
+        state = replace(done.state, installed=proving.former, deployment=proving.former_deployment, proving=None)
+        at = None if proving.former is None else timestamp(self._clock.now())
+        self.memory.remember(replace(state, installed_at=at))
         is_well = self.prover is not None and self.prover.wait_until_well()
         log.info("The files from before are back", deployment=proving.former_deployment, gateway_is_well=is_well)
+
+
+def _is_of(proving: Proving, failed: Failed) -> bool:
+    """Whether this proof has failed, so that what was installed is to go back, or is going."""
+    return proving.deployment == failed.deployment

@@ -64,7 +64,7 @@ class Bundles:
 
     def view(self, edition: Edition) -> ManifestView:
         """Open a manifest, from here or from the release function; errors as for `fetch`."""
-        view = self._open.get(edition.manifest) or stored_view(self._own, edition)
+        view = self._open.get(edition.manifest) or stored_view(self._own, edition) or _nothing(edition)
         if view is None:
             self._download(edition)
             view = stored_view(self._own, edition)
@@ -87,10 +87,8 @@ class Bundles:
 
     def nothing(self, layouts: tuple[str, ...]) -> Edition:
         """Return what stands for a volume on which nothing is installed."""
-        data = manifest_bytes(empty_manifest(channel="", repo="", root="", rules=""))
-        edition = Edition(manifest=digest_of(data), size=len(data), skills=0, layouts=layouts)
-        self._open.setdefault(edition.manifest, ManifestView(data))
-        return edition
+        data = _empty()
+        return Edition(manifest=digest_of(data), size=len(data), skills=0, layouts=layouts)
 
     def keep(self, manifests: Collection[Digest]) -> None:
         """Throw away all manifests but these."""
@@ -159,6 +157,15 @@ def _digest_of(own: Root, edition: Edition) -> str | None:
     for chunk in own.chunks(path):
         checksum.update(chunk)
     return checksum.hexdigest()
+
+
+def _empty() -> bytes:
+    return manifest_bytes(empty_manifest(channel="", repo="", root="", rules=""))
+
+
+def _nothing(edition: Edition) -> ManifestView | None:
+    """Open what nobody keeps, because it is the same everywhere."""
+    return ManifestView(_empty()) if edition.manifest == digest_of(_empty()) else None
 
 
 def _path(digest: Digest) -> str:

@@ -168,6 +168,8 @@ class Follower:
         try:
             if self.upkeep.prepare():
                 self._etag = None
+            # First of all: the gateway may be down, and nobody there to be asked what is live.
+            self._applier.go_on()
             return _Ending(word=self._follow())
         except (UnverifiedError, InputError) as error:
             word = Word(outcome=Result.REFUSED, reasons=(error.code,))
@@ -208,7 +210,7 @@ class Follower:
         if answer is None:
             return self._applier.stand(pointer)
         if self._is_older_refresh(pointer):
-            return Word(outcome=Result.CURRENT)
+            return self._applier.stand(pointer)
         target = self._applier.fetch(pointer, self._trust.newest)
         # The floor is on the disk before the first file changes: a volume never forgets what it was brought to.
         if self.state.floor != floor_of(pointer):

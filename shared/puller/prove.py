@@ -22,7 +22,7 @@ from shared.puller.sighting import STOPPED
 from shared.puller.state import Proving
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from shared.core.manifest_view import Difference
     from shared.model import DeploymentId
@@ -41,7 +41,9 @@ SETTLING_SECONDS = 2.0
 PENDING_SECONDS = 10.0
 """So long a skill that may never be listed is waited for."""
 FRESH_SECONDS = 60.0
-"""How old a look from before the install may be; a routine one is made that often."""
+"""A routine look is made that often, so that an install need not wait for a gateway that takes long to answer."""
+QUICK_SECONDS = 1.0
+"""A gateway that answers sooner is asked anew before an install."""
 AGAIN_SECONDS = 10.0
 """Between looks at a gateway that was down already."""
 MOST_CHANGES = 1000
@@ -50,7 +52,7 @@ _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.1, 1.0
 
 
 class Proof(Enum):
-    """What became of a proof. `OPEN`: the gateway was down before, and still is; or this process was asked to end."""
+    """What became of a proof. `OPEN`: the gateway was down before, and still is."""
 
     HOLDS = auto()
     FAILS = auto()
@@ -91,6 +93,7 @@ class Prover:
         self._stopping = stopping
         self._last: Sighting | None = None
         self._looked_at = float("-inf")
+        self._took = 0.0
         self.proofs = {Proof.HOLDS: 0, Proof.FAILS: 0}
         """How many deployments were proved, and failed, since this process began."""
 
@@ -101,8 +104,10 @@ class Prover:
 
     def look(self) -> Sighting:
         """Look at the gateway now."""
+        began = self._clock.monotonic()
         self._last = self._probe.look()
         self._looked_at = self._clock.monotonic()
+        self._took = self._looked_at - began
         return self._last
 
     def look_sometimes(self) -> None:
@@ -118,45 +123,46 @@ class Prover:
         """Note what is to be known before an install; None when it changes no skill.
 
         Args:
-            state: What is installed; while its own proof is outstanding, what to go back to is what stood before that.
+            state: What is installed. While a proof is outstanding, also that of an install that was cut short, what to go back
+                to is what stood before that, and how the gateway was then still counts.
             target: What is going to be installed.
             deployment: Its name.
 
         Raises:
             DeadlineError: `STOPPED`.
         """
+        held = state.proving
+        if held is not None and held.deployment == deployment and state.unfinished:
+            return held  # it was interrupted, and what it has done since may show in the gateway
         former, name = state.installed, state.deployment
-        if state.proving is not None and state.proving.deployment == name:
-            former, name = state.proving.former, state.proving.former_deployment
-        if state.proving is not None and state.proving.deployment == deployment and state.unfinished:
-            return state.proving  # it was interrupted, and what it has done since may show in the gateway
+        if held is not None:
+            former, name = held.former, held.former_deployment
         changes = self._changes(former, target)
         if not changes:
             return None
-        last = self._last
-        seen = last if last is not None and last.healthy and self._age() < 2 * FRESH_SECONDS else self.look()
-        if seen.code == STOPPED:
-            raise DeadlineError("STOPPED", "the puller was asked to end before the gateway was asked")
-        listed = None if seen.skills is None else listed_before(seen, changes, others=self._ids(target))
+        seen = self._fresh_look()
         return Proving(
             deployment=deployment,
             former=former,
             former_deployment=name,
-            listed=None if listed is None else tuple(map(SkillId, sorted(listed))),
-            was_healthy=seen.healthy,
+            listed=self._listed(seen, changes, target, held),
+            was_healthy=seen.healthy or (held is not None and held.was_healthy),
         )
 
-    def prove(self, proving: Proving, target: Edition, *, waiting: bool) -> Verdict:
-        """Ask until it is proved, or the deadline has passed.
+    def prove(self, proving: Proving, target: Edition, *, at_once: bool) -> Verdict:
+        """Ask until it is proved, or the deadline has passed; a gateway that was down before is not waited for.
 
         Args:
             proving: What was noted before.
             target: What was installed.
-            waiting: Whether to wait for a gateway that was down before; for one that was well it is waited in any case.
+            at_once: Whether to ask a gateway that was down though it was asked a moment ago.
+
+        Raises:
+            DeadlineError: `STOPPED`; the proof stays outstanding.
         """
-        if not proving.was_healthy and not waiting and self._age() < AGAIN_SECONDS:
+        if not (proving.was_healthy or at_once) and self._age() < AGAIN_SECONDS:
             return Verdict(proof=Proof.OPEN, reasons=(GATEWAY_DOWN,))
-        verdict = self._asked(proving, target, patient=waiting or proving.was_healthy)
+        verdict = self._asked(proving, target)
         if verdict.proof in self.proofs:
             self.proofs[verdict.proof] += 1
         return verdict
@@ -171,30 +177,51 @@ class Prover:
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
         return True
 
-    def _asked(self, proving: Proving, target: Edition, *, patient: bool) -> Verdict:
+    def _asked(self, proving: Proving, target: Edition) -> Verdict:
         changes, others = self._changes(proving.former, target), self._ids(target)
         listed = None if proving.listed is None else frozenset(map(str, proving.listed))
         began, pause = self._clock.monotonic(), _FIRST_PAUSE_SECONDS
         while True:
-            seen = self.look()
-            look = judge(listed if proving.was_healthy else None, seen, changes, others=others)
+            # Of a look that takes seconds nobody knows which of them it shows: only its beginning is sure.
             waited = self._clock.monotonic() - began
+            seen = self.look()
+            look = judge(listed, seen, changes, others=others)
             if seen.healthy and _is_enough(look, waited):
                 return Verdict(proof=Proof.HOLDS, detail=_told(look))
-            if self._stopping() or not patient:
+            if seen.code == STOPPED or self._stopping():
+                raise DeadlineError("STOPPED", "the puller was asked to end before the reload was proved")
+            if not (seen.healthy or proving.was_healthy):
                 return Verdict(proof=Proof.OPEN, reasons=(GATEWAY_DOWN,), detail=seen.detail)
-            if waited >= PROOF_SECONDS:
-                return _too_late(proving, look, seen)
+            if look.failures and self._clock.monotonic() - began >= PROOF_SECONDS:
+                return _failure(look, seen)
             self._clock.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+
+    def _fresh_look(self) -> Sighting:
+        """Return how the gateway is now: what is quickly asked is asked anew, so that nobody is blamed for an earlier fall."""
+        last, freshness = self._last, 2 * FRESH_SECONDS if self._took >= QUICK_SECONDS else 0.0
+        seen = last if last is not None and last.healthy and self._age() < freshness else self.look()
+        if seen.code == STOPPED:
+            raise DeadlineError("STOPPED", "the puller was asked to end before the gateway was asked")
+        return seen
+
+    def _listed(
+        self, seen: Sighting, changes: Sequence[Change], target: Edition, held: Proving | None
+    ) -> tuple[SkillId, ...] | None:
+        former = None if held is None else held.listed
+        if seen.skills is None and former is None:
+            return None
+        ids = {SkillId(change.id) for change in changes}
+        listed = set(map(SkillId, listed_before(seen, changes, others=self._ids(target))))
+        return tuple(sorted(listed | (ids & set(former or ()))))
 
     def _age(self) -> float:
         return self._clock.monotonic() - self._looked_at
 
     def _changes(self, former: Edition | None, target: Edition) -> list[Change]:
         old = None if former is None else self._bundles.known(former)
-        found = islice(differences(old, self._bundles.view(target)), MOST_CHANGES)
-        return [self._change(each, target) for each in found if _is_visible(each)]
+        found = filter(_is_visible, differences(old, self._bundles.view(target)))
+        return [self._change(each, target) for each in islice(found, MOST_CHANGES)]
 
     def _change(self, each: Difference, target: Edition) -> Change:
         names = frozenset({str(each.id), *(skill.name for skill in (each.old, each.new) if skill is not None)})
@@ -226,9 +253,7 @@ def _is_enough(look: Look, waited: float) -> bool:
     return look.certain or waited >= (PENDING_SECONDS if look.pending else SETTLING_SECONDS)
 
 
-def _too_late(proving: Proving, look: Look, seen: Sighting) -> Verdict:
-    if not proving.was_healthy:
-        return Verdict(proof=Proof.OPEN, reasons=(GATEWAY_DOWN,), detail=seen.detail)
+def _failure(look: Look, seen: Sighting) -> Verdict:
     reasons = tuple(sorted({code for code, _ in look.failures}))
     skills = tuple(SkillId(key) for _, key in look.failures if key)
     return Verdict(proof=Proof.FAILS, reasons=reasons, skills=skills, detail=seen.detail)

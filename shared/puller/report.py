@@ -38,10 +38,14 @@ class Result(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Word:
-    """How a look ended, the codes that say why, the state that follows, and the trust it was judged by."""
+    """How a look ended, the codes that say why, the state that follows, and the trust it was judged by.
+
+    `about`: the deployment that the reasons are told of, where the next one is news though it has the same.
+    """
 
     outcome: Result
     reasons: tuple[str, ...] = ()
+    about: str = ""
     state: str = ""
     trust_version: int = 0
 

@@ -20,7 +20,7 @@ from shared.service.publish import Intent, publish
 from shared.service.record import readable_manifest, readable_record
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from shared.core.decide import Decision
     from shared.model import CommitSha, Digest, Manifest, Pointer
@@ -47,11 +47,12 @@ def undo_failed(
         DeadlineError: the time was over before the pointer moved.
     """
     pointer = live.pointer
-    rows = [] if pointer is None else failed_deployments(reports, pointer)
+    rows = {} if pointer is None else failed_deployments(reports, pointer)
     now = readable_manifest(context, pointer.manifest.sha256) if pointer is not None and rows else None
     if pointer is None or now is None:
         return None
-    failures = [found for row in rows if (found := _first_failure(context, pointer, now, row)) is not None]
+    found = (_first_failure(context, pointer, now, row, suspects) for row, suspects in rows.items())
+    failures = [failure for failure in found if failure is not None]
     decision = _decision(context, now, failures, pointer.commit)
     if decision.manifest == now:
         return None
@@ -66,26 +67,47 @@ def undo_failed(
     return publish(context, live, decision, (), intent, deadline), decision
 
 
-def _first_failure(context: Context, pointer: Pointer, now: Manifest, row: Sequence[int]) -> Failure | None:
+def _first_failure(
+    context: Context, pointer: Pointer, now: Manifest, row: Sequence[int], suspects: Collection[int]
+) -> Failure | None:
     """Read the oldest of several failures in a row of which anything is left."""
-    found = (_failure(context, pointer, now, seq) for seq in row)
+    found = (_failure(context, pointer, now, seq, suspects) for seq in row)
     return next((failure for failure in found if failure is not None), None)
 
 
-def _failure(context: Context, pointer: Pointer, now: Manifest, seq: int) -> Failure | None:
-    """Read what a failed deployment changed; None when nothing of it is left, it is not undone, or not all can be read."""
+def _failure(context: Context, pointer: Pointer, now: Manifest, seq: int, suspects: Collection[int]) -> Failure | None:
+    """Read what a failed deployment changed; None when nothing of it is left, it is not undone, or not all can be read.
+
+    Args:
+        context: The ports.
+        pointer: The live one.
+        now: The live manifest.
+        seq: The deployment.
+        suspects: Those that a skill must not go back to.
+    """
     known = dict(lineage(pointer))
     record = readable_record(context, DeploymentId(f"{pointer.epoch}-{seq}"))
     if record is None or record.manifest.sha256 != known[seq]:
         return None
     # By the live pointer's word, not the record's: its signer may be revoked, and its predecessor anybody's content.
-    before = readable_manifest(context, known[seq - 1]) if seq - 1 in known else _nothing(now) if seq == 1 else None
+    before = _made_by(context, known, now, seq - 1)
     failed = readable_manifest(context, known[seq])
     if before is None or failed is None or not can_be_undone(record, before, failed):
         return None
-    failure = Failure(before=before, failed=failed, since=(now,))
+    last_good = next(each for each in range(seq - 1, -1, -1) if each not in suspects)
+    good = before if last_good == seq - 1 else _made_by(context, known, now, last_good)
+    if good is None:
+        return None
+    failure = Failure(before=before, failed=failed, since=(now,), good=good)
     # A report lies there until the next one: nearly always its deployment is undone already, and no more has to be read.
     return _with_all_since(context, failure, [known[later] for later in known if later > seq])
+
+
+def _made_by(context: Context, known: Mapping[int, Digest], now: Manifest, seq: int) -> Manifest | None:
+    """Read what a deployment made live, the one before the first being nothing; None when that is not known any more."""
+    if seq in known:
+        return readable_manifest(context, known[seq])
+    return _nothing(now) if seq == 0 else None
 
 
 def _with_all_since(context: Context, failure: Failure, digests: Sequence[Digest]) -> Failure | None:

@@ -33,12 +33,12 @@ def failed(deployment: object = "1-4", manifest: object = digest(4)) -> dict[str
 
 
 def test_only_what_the_live_pointer_vouches_for_can_have_failed() -> None:
-    assert failed_deployments([failed()], LIVE) == [(4,)]
-    assert failed_deployments([failed("1-5", digest(5))], LIVE) == [(5,)], "the live one itself"
+    assert list(failed_deployments([failed()], LIVE)) == [(4,)]
+    assert list(failed_deployments([failed("1-5", digest(5))], LIVE)) == [(5,)], "the live one itself"
 
 
 def test_several_pullers_may_name_the_same_or_different_ones() -> None:
-    assert failed_deployments([failed(), failed("1-2", digest(2)), {}, failed()], LIVE) == [(2,), (4,)]
+    assert list(failed_deployments([failed(), failed("1-2", digest(2)), {}, failed()], LIVE)) == [(2,), (4,)]
 
 
 @pytest.mark.parametrize(
@@ -50,12 +50,28 @@ def test_several_pullers_may_name_the_same_or_different_ones() -> None:
     ],
 )
 def test_whatever_else_stands_there_names_nothing(report: dict[str, object]) -> None:
-    assert failed_deployments([report], LIVE) == []
+    assert list(failed_deployments([report], LIVE)) == []
 
 
 def test_what_is_older_than_the_pointers_history_is_not_undone() -> None:
     live = a_pointer(20)
-    assert failed_deployments([failed("1-3", digest(3)), failed()], live) == [(4,)]
+    assert list(failed_deployments([failed("1-3", digest(3)), failed()], live)) == [(4,)]
+
+
+def test_what_was_never_tried_alone_is_named_behind_what_failed_and_nothing_goes_back_to_it() -> None:
+    report = {**failed("1-5", digest(5)), "deployment": "1-2", "failed_before": [failed()["failed"]]}
+    assert failed_deployments([report], LIVE) == {(4, 5, 3): frozenset({3, 4, 5})}
+    assert failed_deployments([{**failed(), "deployment": "1-2"}], LIVE) == {(4,): frozenset({3, 4})}, "not yet tried"
+
+
+@pytest.mark.parametrize("standing", [None, "", 7, "0-9", "2-1", "1-12", "1-20"])
+def test_a_puller_that_was_away_for_long_or_has_nothing_names_only_what_failed(standing: object) -> None:
+    report = {**failed("1-20", digest(20)), "deployment": standing}
+    assert failed_deployments([report], a_pointer(20)) in (
+        {(20,): frozenset({20})},
+        {(20, *range(13, 20)): frozenset(range(13, 21))},
+    )
+    assert (len(next(iter(failed_deployments([report], a_pointer(20))))) > 1) is (standing == "1-12")
 
 
 # Which deployments are undone

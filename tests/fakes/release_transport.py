@@ -24,7 +24,7 @@ KEY = "k" * 40
 class ReleaseFunction:
     """Serves a world. `fault` may answer in its place, or raise; `served` and `reports` tell what was asked and said.
 
-    `announces`: the newest version of the trust is named with the pointer.
+    `announces`: the newest version of the trust is named with the pointer. `puller`: who reports.
     """
 
     world: World
@@ -32,6 +32,7 @@ class ReleaseFunction:
     served: list[str] = field(default_factory=list)
     reports: list[dict[str, object]] = field(default_factory=list)
     announces: bool = True
+    puller: str = "edge"
 
     def client(self) -> httpx.Client:
         """An HTTP client that reaches nothing but this."""
@@ -53,7 +54,7 @@ class ReleaseFunction:
         try:
             if path == "/v1/report":
                 document = json.loads(request.content)
-                serving.accept_report(store, self.world.trust, "edge", document, self.world.clock.now())
+                serving.accept_report(store, self.world.trust, self.puller, document, self.world.clock.now())
                 self.reports.append(document)
                 return httpx.Response(204)
             if path == "/v1/current":

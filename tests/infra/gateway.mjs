@@ -1,4 +1,5 @@
-// A small gateway: follows the folder named by its argument and answers /health?check=skills; its port is its first line.
+// A small gateway: follows the folder named by its first argument and answers /health?check=skills on the port named by its
+// second one, or on a free one, which is its first line.
 import http from "node:http";
 import { SkillReloader, skillHealth } from "./skill-reloader.mjs";
 
@@ -7,7 +8,7 @@ await reloader.start();
 const server = http.createServer((request, response) => {
   if (!skillHealth(reloader, request, response)) response.writeHead(404).end();
 });
-server.listen(0, "127.0.0.1", () => console.log(`port ${server.address().port}`));
+server.listen(Number(process.argv[3] ?? 0), "127.0.0.1", () => console.log(`port ${server.address().port}`));
 process.on("SIGTERM", async () => {
   await reloader.close();
   server.close();

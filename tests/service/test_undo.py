@@ -334,3 +334,40 @@ def test_a_puller_that_is_held_shows_at_boot() -> None:
     world = failing()
     gates = recovery_status.boot(world.survey())["gates"]
     assert [gate["gate"] for gate in gates if gate["status"] == "warn"] == [7]  # type: ignore[attr-defined]
+
+
+def test_a_second_bad_version_of_the_same_skill_does_not_go_back_to_the_first() -> None:
+    world = World()
+    world.deploy(skill("a", "Good."), skill("b"))
+    world.deploy(skill("a", "Bad."), skill("b"))
+    world.deploy(skill("a", "Worse."), skill("b"))
+    before = {"deployment": "1-2", "manifest": world.pointer.history[-1][1]}
+    failed = {"deployment": "1-3", "manifest": world.pointer.manifest.sha256}
+    world.report(outcome="held", deployment="1-1", failed=failed, failed_before=[before])
+    world.poll()
+    assert (world.texts()["a"], world.withheld()) == ("Good.", {"a": "unhealthy"})
+    assert world.poll().status is None
+
+
+@pytest.mark.parametrize("standing", ["1-1", None])
+def test_what_a_puller_skipped_is_undone_when_nothing_else_is_left(standing: str | None) -> None:
+    world = World()
+    world.deploy(skill("a", "Good."), skill("b", "One."))
+    world.deploy(skill("a", "Bad."), skill("b", "One."))
+    world.deploy(skill("a", "Bad."), skill("b", "Two."))
+    for _ in range(3):
+        failed = {"deployment": world.pointer.deployment, "manifest": world.pointer.manifest.sha256}
+        world.report(outcome="held", deployment=standing, failed=failed)
+        world.poll()
+    assert world.texts() == {"a": "Bad." if standing is None else "Good.", "b": "One."}
+
+
+def test_a_puller_that_was_away_for_long_makes_nothing_go_back_but_what_failed() -> None:
+    world = World()
+    for number in range(10):
+        world.deploy(skill("a", f"{number}"), skill("b", f"{number}"))
+    for _ in range(3):
+        failed = {"deployment": world.pointer.deployment, "manifest": world.pointer.manifest.sha256}
+        world.report(outcome="held", deployment="1-1", failed=failed)
+        world.poll()
+    assert world.texts() == {"a": "8", "b": "8"}
