@@ -30,7 +30,7 @@ push: $(VENV)/.runtime
 test: $(VENV)/.development $(VENV)/.node $(VENV)/.puller
 	$(BIN)/python -m pytest $(ARGS)
 
-bench: $(VENV)/.development
+bench: $(VENV)/.development $(VENV)/.puller
 	$(BIN)/python -m tests.bench $(ARGS)
 
 history: $(VENV)/.development

@@ -94,7 +94,7 @@ def metrics(follower: Follower, now: float, interval: float) -> str:
         ),
         "# HELP skill_sync_puller_sweep_seconds_total Processor seconds spent on noticing what changed.",
         "# TYPE skill_sync_puller_sweep_seconds_total counter",
-        f"skill_sync_puller_sweep_seconds_total {follower.upkeep.sweep.cpu_seconds:.6f}",
+        f"skill_sync_puller_sweep_seconds_total {follower.upkeep.cpu_seconds:.6f}",
         *_gateway(follower),
         "# HELP skill_sync_puller_trust_version The newest version of the trust that is believed.",
         "# TYPE skill_sync_puller_trust_version gauge",

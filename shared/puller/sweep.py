@@ -46,8 +46,6 @@ class Sweep:
         self._skills = skills
         self._prints: dict[SkillId, int] = {}
         self._next = b""
-        self.cpu_seconds = 0.0
-        """What all looks have cost since this process began."""
         self.looked_at = 0
         """How many skills were looked at since then."""
 
@@ -59,15 +57,12 @@ class Sweep:
             layouts: In which layouts.
             share: How much of the whole round to do, from 0 to 1; behind the last skill comes the first.
         """
-        began = time.thread_time()
         with self._skills.open() as fd:
-            found = [
+            return [
                 key
                 for key, paths in self._slice(view, layouts, share)
                 if self._prints.get(key) != hash(_numbers(fd, paths))
             ]
-        self.cpu_seconds += time.thread_time() - began
-        return found
 
     def take(self, paths: Iterable[str]) -> Print:
         """Take the numbers of some files; to be taken before their content is read, so that a later change shows."""

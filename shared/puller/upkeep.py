@@ -6,6 +6,7 @@ was put back by an operator, on purpose: it is told, and kept until it gets a ne
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from dataclasses import replace
 from itertools import islice
@@ -78,6 +79,8 @@ class Upkeep:
         self._waiting: list[Drift] = []
         self._fault = ""
         self.sweep = Sweep(self._skills)
+        self.cpu_seconds = 0.0
+        """What all looks, and what was confirmed and repaired in them, have cost since this process began."""
         self.counts: Counter[str] = Counter()
         """How many paths were repaired, reported and kept since this process began."""
 
@@ -117,7 +120,9 @@ class Upkeep:
         Returns:
             What was found, for the report; what was told before and is still so is not told again.
         """
+        began = time.thread_time()
         self._look(everything=everything)
+        self.cpu_seconds += time.thread_time() - began
         found, self._waiting = tuple(self._waiting), []
         return found
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Self
 
 import httpx
 
+from shared.puller.sweep import ROUND_SECONDS
 from tests.bench.puller_measures import Change, Idle, Install, Measured
 from tests.bench.release_world import ANCHOR
 from tests.stage import ROOT, end, free_port, peak_bytes
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 PATIENCE_SECONDS = 300.0
 """For any one thing that is waited for."""
 PULL_INTERVAL_SECONDS = 0.5
+PACKAGED_FOR = (3, 11)
 _QUIET_SECONDS, _QUIET_SHARE = 1.0, 0.05
 """A puller is at rest once it takes less than this share of a core for that long."""
 _LOOKED = re.compile(r"^skill_sync_puller_looks_total\{[^}]*\} (\d+)$", re.MULTILINE)
@@ -37,7 +39,13 @@ _UNCHANGED, _REPORT = "GET /v1/current 304", "POST /v1/report 204"
 
 
 def measure(
-    folder: Path, *, skills: int = 10_000, installs: int = 3, changes: int = 20, idle_seconds: float = 20.0
+    folder: Path,
+    *,
+    skills: int = 10_000,
+    installs: int = 3,
+    changes: int = 20,
+    round_seconds: float = ROUND_SECONDS + 5.0,
+    idle_seconds: float = 20.0,
 ) -> Measured:
     """Measure everything, one thing after the other.
 
@@ -46,6 +54,7 @@ def measure(
         skills: How many, three files each.
         installs: How many first installs, each beside a copy.
         changes: How many deployments, each changing one skill.
+        round_seconds: How long to wait before that: in its first round the sweep reads what was just installed.
         idle_seconds: How long nothing happens.
     """
     found: list[Install] = []
@@ -60,6 +69,7 @@ def measure(
             found.append(_install(puller))
             changed = [_change(puller, release, number * 37 % skills) for number in range(changes)]
             puller.rest()
+            threading.Event().wait(round_seconds)
             idle = _idle(puller, release, idle_seconds)
             peaks.append(puller.peak_memory_mb())
     return Measured(skills=skills, installs=found, changes=changed, idle=idle, peak_memory_mb=max(peaks))
@@ -79,6 +89,7 @@ class Puller:
         self._status = f"http://127.0.0.1:{free_port()}"
         self._environment = {
             "PATH": os.environ["PATH"],
+            "SHIV_ROOT": str(folder),  # where the packaged one unpacks itself
             "PYTHONPATH": str(ROOT),
             "RELEASE_URL": str(release.base_url).rstrip("/"),
             "PULLER_ID": "bench",
@@ -95,8 +106,7 @@ class Puller:
         _flush(self.folder)
         self.started = time.monotonic()
         with self._log.open("wb") as log:
-            command = [sys.executable, "-m", "shared.puller"]
-            self._process = subprocess.Popen(command, env=self._environment, stdout=log, stderr=log)
+            self._process = subprocess.Popen(_command(), env=self._environment, stdout=log, stderr=log)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -218,6 +228,14 @@ def _idle(puller: Puller, release: httpx.Client, seconds: float) -> Idle:
         cpu_seconds=used,
         sweep_seconds=None if swept is None or swept_now is None else swept_now - swept,
     )
+
+
+def _command() -> list[str]:
+    """Return what runs on a volume's host: the packaged puller where this is the Python that it is made for."""
+    packaged = ROOT / "dist" / "skill-sync-puller.pyz"
+    fits = packaged.exists() and sys.version_info[:2] == PACKAGED_FOR
+    # As on that host, with nothing but the standard library beside it.
+    return [sys.executable, "-I", "-S", str(packaged)] if fits else [sys.executable, "-m", "shared.puller"]
 
 
 def _counts(release: httpx.Client) -> dict[str, int]:

@@ -103,7 +103,7 @@ def test_what_the_puller_does_not_tell_is_a_dash() -> None:
 
 
 def test_a_small_volume_can_be_measured(tmp_path: Path) -> None:
-    found = measure(tmp_path, skills=3, installs=1, changes=1, idle_seconds=1.1)
+    found = measure(tmp_path, skills=3, installs=1, changes=1, round_seconds=0.0, idle_seconds=1.1)
     assert (found.skills, len(found.installs), len(found.changes)) == (3, 1, 1)
     assert found.installs[0].seconds > 0
     assert found.installs[0].synced_copy_seconds >= found.installs[0].copy_seconds > 0

@@ -196,11 +196,10 @@ def test_every_skill_that_stays_is_looked_at_once_a_minute_in_whatever_is_deploy
     assert max(gaps.values()) <= MINUTE
 
 
-def test_what_a_sweep_costs_is_told(skills: Path) -> None:
+def test_how_many_skills_were_looked_at_is_told(skills: Path) -> None:
     sweep = settled(skills, "a", "b")
     suspects(sweep, "a", "b")
     assert sweep.looked_at == 2
-    assert sweep.cpu_seconds > 0.0
 
 
 def test_a_folder_that_is_gone_is_an_error_and_no_news_of_each_file(skills: Path) -> None:
