@@ -14,6 +14,7 @@ from shared.errors import ConfigError, ConflictError, DeniedError, NotFoundError
 from shared.puller.build import ask_to_resume, compare, open_client, open_follower
 from shared.puller.clock import Bell, StoppableClock
 from shared.puller.loop import Loop, look
+from shared.puller.owner import run_as_owner
 from shared.puller.report import Result
 from shared.puller.server import StatusServer
 
@@ -87,7 +88,9 @@ def _run(options: argparse.Namespace, settings: Settings, stop: threading.Event,
     if options.verify:
         return _verify(settings)
     if options.resume:
+        run_as_owner(settings.skills_dir)
         return _resume(settings)
+    run_as_owner(settings.skills_dir)
     return _once(settings, stop) if options.once else _forever(settings, stop, bell)
 
 
