@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from shared.errors import DeadlineError, InputError, UnverifiedError
 from shared.puller.layout import ancestors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from concurrent.futures import Future
 
     from shared.model import BlobId, LiveSkill, SkillFile, SkillId
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 STAGING = "staging"
 MAX_DOWNLOADS = 8
+MAX_BYTES_AT_ONCE = MAX_ARCHIVE_BYTES
+"""Of all archives that are under way or wait to be unpacked; one alone may be as large as any."""
 _SYNCED_ONE_BY_ONE = 64
 """Above so many files one flush of the whole filesystem takes less time than one for each."""
 
@@ -95,14 +98,22 @@ class Stage:
 
     def _download_all(self, jobs: list[tuple[LiveSkill, dict[str, Wanted]]]) -> None:
         """Fetch several at once, and verify and write one after the other: these need the processor, and no company."""
+        under_way: deque[tuple[LiveSkill, dict[str, Wanted], Future[bytes]]] = deque()
         with ThreadPoolExecutor(max_workers=min(MAX_DOWNLOADS, len(jobs))) as pool:
-            begun = [pool.submit(self._fetch, skill) for skill, _ in jobs]
             try:
-                for (skill, wanted), each in zip(jobs, begun, strict=True):
-                    self._unpack(skill, wanted, self._awaited(each))
+                for skill, wanted in jobs:
+                    while under_way and not _has_room([each[0] for each in under_way], skill):
+                        self._finish(*under_way.popleft())
+                    under_way.append((skill, wanted, pool.submit(self._fetch, skill)))
+                while under_way:
+                    self._finish(*under_way.popleft())
             except BaseException:
                 pool.shutdown(cancel_futures=True)
                 raise
+
+    def _finish(self, skill: LiveSkill, wanted: Mapping[str, Wanted], fetched: Future[bytes]) -> None:
+        files = verified_files(skill, self._awaited(fetched))
+        self._write({path: (files[want.source].data, want.mode) for path, want in wanted.items()})
 
     def _awaited(self, fetched: Future[bytes]) -> bytes:
         began = time.monotonic()
@@ -117,10 +128,6 @@ class Stage:
         if skill.archive_size > MAX_ARCHIVE_BYTES:
             raise UnverifiedError("bundle_rejected", f"{skill.id}: an archive has at most {MAX_ARCHIVE_BYTES} bytes")
         return self._client.bundle_object(skill.archive, skill.archive_size)
-
-    def _unpack(self, skill: LiveSkill, wanted: Mapping[str, Wanted], archive: bytes) -> None:
-        files = verified_files(skill, archive)
-        self._write({path: (files[want.source].data, want.mode) for path, want in wanted.items()})
 
     def _reuse(self, path: str, want: Wanted, here: Mapping[BlobId, str]) -> bool:
         data = self._held(self._skills, here.get(want.blob), want)
@@ -147,6 +154,11 @@ class Stage:
             folders.setdefault(folder, {})[name] = file
         for folder, inside in folders.items():
             self._own.fill(f"{STAGING}/{folder}".rstrip("/"), inside)
+
+
+def _has_room(under_way: Sequence[LiveSkill], following: LiveSkill) -> bool:
+    size = sum(skill.archive_size for skill in (*under_way, following))
+    return len(under_way) < MAX_DOWNLOADS and size <= MAX_BYTES_AT_ONCE
 
 
 def verified_files(skill: LiveSkill, archive: bytes) -> dict[str, SkillFile]:
