@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -101,8 +101,8 @@ def open_follower(
     """
     check(settings)
     volume = open_volume(settings.skills_dir, settings.backup_dir, Calls())
-    with _locked(volume), _http(settings, transport) as http, closing(Wire(clock, stop.is_set)) as wire:
-        client = ReleaseClient(http, clock, wire)
+    with _locked(volume), _http(settings, transport) as http:
+        client = ReleaseClient(http, clock, Wire(clock, stop.is_set))
         trust = VolumeTrust(volume.own, anchor_of(settings), clock)
         probe = None if settings.gateway_probe is None else make_probe(settings.gateway_probe, stopping=stop.is_set)
         yield assemble(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -35,7 +36,6 @@ class Wire:
         self._sockets: set[socket.socket] = set()
         self._until: dict[int, float] = {}
         self._thread: threading.Thread | None = None
-        self._closed = threading.Event()
 
     @property
     def extensions(self) -> dict[str, object]:
@@ -53,17 +53,14 @@ class Wire:
         with self._lock:
             self._until[key] = self._clock.monotonic() + seconds
             if self._thread is None:
-                self._thread = threading.Thread(target=self._watch, name="wire", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._watch, name="wire", daemon=True)
+                thread.start()
+                self._thread = thread
         try:
             yield
         finally:
             with self._lock:
                 self._until.pop(key, None)
-
-    def close(self) -> None:
-        """End the thread."""
-        self._closed.set()
 
     def _trace(self, event: str, info: Mapping[str, object]) -> None:
         stream = info.get("return_value")
@@ -76,10 +73,14 @@ class Wire:
                     self._sockets.add(opened)
 
     def _watch(self) -> None:
-        while not self._closed.wait(LOOK_SECONDS):
+        while True:
+            time.sleep(LOOK_SECONDS)
             with self._lock:
+                if not self._until:
+                    self._thread = None  # the next request brings another one
+                    return
                 late = any(until <= self._clock.monotonic() for until in self._until.values())
-                if self._until and (late or self._stopping()):
+                if late or self._stopping():
                     self._cut()
 
     def _cut(self) -> None:
