@@ -163,7 +163,7 @@ def test_a_disk_that_goes_on_refusing_is_told_with_what_failed(tmp_path: Path) -
 @pytest.mark.parametrize("after", [False, True])
 def test_a_kill_and_then_another_deployment_leave_nothing_behind(tmp_path: Path, *, after: bool) -> None:
     total = clean(tmp_path / "clean")
-    for at in range(1, total + 1, 5):
+    for at in range(1, total + 1, 11):
         edge = prepared(tmp_path / f"{at}")
         edge.calls = Counted(at, Killed, after=after)
         with suppress(Killed):
@@ -179,7 +179,7 @@ def test_a_kill_and_then_another_deployment_leave_nothing_behind(tmp_path: Path,
 
 def test_a_kill_and_then_another_that_fails_ends_at_the_files_that_were_proved(tmp_path: Path) -> None:
     total = clean(tmp_path / "clean")
-    for at in range(1, total + 1, 5):
+    for at in range(1, total + 1, 11):
         edge = prepared(tmp_path / f"{at}")
         edge.calls = Counted(at, Killed)
         with suppress(Killed):
@@ -220,7 +220,7 @@ def test_it_goes_back_from_the_backup_while_the_release_function_is_out_of_reach
 def test_a_proof_that_was_cut_short_goes_on_and_back_while_it_is_out_of_reach(tmp_path: Path) -> None:
     total = clean(tmp_path / "clean")
     back = 0
-    for at in range(1, total + 1, 3):
+    for at in range(1, total + 1, 7):
         edge = prepared(tmp_path / f"{at}")
         edge.calls = Counted(at, Killed)
         with suppress(Killed):
@@ -327,7 +327,7 @@ def test_asked_to_end_at_whichever_look_the_end_is_the_same(tmp_path: Path, numb
 
 def test_asked_to_end_while_it_goes_back_the_next_start_goes_on(tmp_path: Path) -> None:
     total = clean(tmp_path / "clean")
-    for at in range(1, total + 1, 6):
+    for at in range(1, total + 1, 13):
         edge = prepared(tmp_path / f"{at}")
         edge.calls = counted = Counted(0, Killed)
         edge.stopping = lambda at=at, counted=counted: counted.done >= at  # type: ignore[misc]

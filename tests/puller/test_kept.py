@@ -197,7 +197,7 @@ def test_a_kill_at_any_change_of_the_disk_during_a_resume_ends_like_a_clean_one(
     clean.look()
     total = clean.calls.done
     a_minute(clean)
-    for at in range(1, total + 1, 3):
+    for at in range(1, total + 1, 7):
         edge = restored(a_volume(tmp_path / f"{at}"))
         ask_to_resume(edge)
         edge.calls = Counted(at, Killed)
@@ -435,6 +435,6 @@ def test_whatever_people_do_a_resume_and_a_minute_end_at_the_live_manifest_and_n
     run_state_machine_as_test(
         Volume,
         settings=settings(
-            max_examples=60, stateful_step_count=15, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=20, stateful_step_count=15, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )

@@ -265,4 +265,4 @@ def copied(store: object) -> MemoryStore:
 
 
 TestMachine = Machine.TestCase
-TestMachine.settings = settings(max_examples=100, stateful_step_count=30, deadline=None)
+TestMachine.settings = settings(max_examples=50, stateful_step_count=30, deadline=None)

@@ -380,7 +380,7 @@ def test_a_kill_at_any_change_of_the_disk_during_a_repair_ends_like_a_clean_repa
     a_minute(clean)
     assert clean.files() == clean.wanted() | {"a/deep/own": b"own"}
     assert not (clean.skills / "a" / "notes.txt").exists(), "ours, and stale"
-    for at in range(1, total + 1, 3 if reachable else 10):
+    for at in range(1, total + 1, 9 if reachable else 23):
         edge = drifted(tmp_path / f"{at}")
         edge.calls = Counted(at, Killed, after=after)
         edge.restart()
@@ -403,7 +403,7 @@ def test_a_disk_that_refuses_during_a_repair_is_asked_again(tmp_path: Path) -> N
     clean.look()
     total = clean.calls.done
     a_minute(clean)
-    for at in range(1, total + 1, 3):
+    for at in range(1, total + 1, 9):
         edge = drifted(tmp_path / f"{at}")
         edge.calls = Counted(at, lambda: OSError(errno.ENOSPC, "no space"))
         edge.restart()
