@@ -167,6 +167,8 @@ class ReleaseClient:
                     raise InputError("REPORT_REFUSED", f"the report was answered {response.status_code}")
                 if response.status_code not in {_OK, _NO_CONTENT}:
                     raise self._fault(response, started)
+                if response.status_code == _NO_CONTENT:
+                    response.read()  # as above
         except httpx.HTTPError as error:
             raise _unreachable(error) from None
 
@@ -202,6 +204,7 @@ class ReleaseClient:
             ):
                 self._note_trust(response)
                 if response.status_code == _NOT_MODIFIED and etag is not None:
+                    response.read()  # it has no body; left unread, the connection would be closed, and made anew each time
                     return None
                 if response.status_code != _OK:
                     raise self._fault(response, started)

@@ -96,7 +96,8 @@ class Loop:
     def _fresh(self, settings: Settings) -> Settings:
         try:
             fresh = self._read()
-            check(fresh)
+            if fresh != settings:  # those at work were checked, which costs a signature
+                check(fresh)
         except ConfigError as error:
             # A secret that is being replaced may be missing or half written for a moment.
             if error.message != self._fault:
