@@ -200,7 +200,8 @@ class Pointer:
 
     `commit`, `issued_at`, `expires_at` and `head_checked_at` are the four fields that a refresh may change; `token` makes
     the bytes of two competing deployments differ; `previous` is the deployment before this one, also across epochs.
-    Times are RFC 3339 in UTC with milliseconds.
+    `asked_at` is when the call came in that made it, and `rolled_back_to` what a rollback went back to; pointers of earlier
+    versions lack both. Times are RFC 3339 in UTC with milliseconds.
     """
 
     channel: str
@@ -222,6 +223,8 @@ class Pointer:
     head_checked_at: str
     token: str
     previous: DeploymentId | None = None
+    asked_at: str | None = None
+    rolled_back_to: DeploymentId | None = None
 
     @property
     def deployment(self) -> DeploymentId:

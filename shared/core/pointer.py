@@ -27,7 +27,10 @@ _LIFETIME_IN_POLLS = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Move:
-    """What a deployment decides about its pointer; everything else follows from the former one and the time."""
+    """What a deployment decides about its pointer; everything else follows from the former one and the time.
+
+    `asked_at` is when the call came in, as `timestamp` writes it; `rolled_back_to` the deployment that a rollback goes to.
+    """
 
     action: Action
     status: Status
@@ -36,6 +39,8 @@ class Move:
     manifest: ManifestRef
     token: str
     history_rewritten: bool = False
+    asked_at: str | None = None
+    rolled_back_to: DeploymentId | None = None
 
 
 def next_pointer(former: Pointer | None, move: Move, *, trust: Trust, now: datetime, poll_seconds: float) -> Pointer:
@@ -71,6 +76,8 @@ def next_pointer(former: Pointer | None, move: Move, *, trust: Trust, now: datet
         head_checked_at=issued_at,
         token=move.token,
         previous=None if former is None else former.deployment,
+        asked_at=move.asked_at,
+        rolled_back_to=move.rolled_back_to,
     )
 
 
@@ -134,7 +141,9 @@ def parse_pointer(payload: bytes) -> Pointer:
             expires_at=time("expires_at"),
             head_checked_at=time("head_checked_at"),
             token=text("token"),
-            previous=_previous(document.get("previous")),
+            previous=_deployment(document.get("previous")),
+            asked_at=None if document.get("asked_at") is None else time("asked_at"),
+            rolled_back_to=_deployment(document.get("rolled_back_to")),
         )
     except ValueError:
         raise InputError("MEMBER_INVALID", "the pointer names an unknown action, status or trigger") from None
@@ -175,6 +184,8 @@ def _document(pointer: Pointer) -> dict[str, object]:
         "head_checked_at": pointer.head_checked_at,
         "token": pointer.token,
         "previous": pointer.previous,
+        "asked_at": pointer.asked_at,
+        "rolled_back_to": pointer.rolled_back_to,
     }
 
 
@@ -194,7 +205,7 @@ def _pair(item: object) -> tuple[int, Digest]:
     raise InputError("MEMBER_INVALID", "the pointer's history holds pairs of sequence number and digest")
 
 
-def _previous(value: object) -> DeploymentId | None:
+def _deployment(value: object) -> DeploymentId | None:
     # Absent in what earlier versions wrote.
     if value is None:
         return None

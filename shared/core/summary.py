@@ -131,6 +131,7 @@ def brief(pointer: Pointer) -> Line:
         "trigger": pointer.trigger.value,
         "action": pointer.action.value,
         "skills": pointer.manifest.skills,
+        "rolled_back_to": pointer.rolled_back_to,
     }
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
 from shared import log
 from shared.core.canonical import digest_of
 from shared.core.manifest import MAX_MANIFEST_BYTES, manifest_bytes
-from shared.core.names import CURRENT
+from shared.core.names import CURRENT, timestamp
 from shared.core.pointer import Move, next_pointer, refreshed, sign_pointer
 from shared.core.summary import with_latency
 from shared.errors import InputError
@@ -24,20 +25,24 @@ if TYPE_CHECKING:
     from shared.core.decide import Decision
     from shared.core.rewind import Witness
     from shared.core.summary import Change, Summary
-    from shared.model import CommitSha, Digest, Pointer, Trigger
+    from shared.model import CommitSha, DeploymentId, Digest, Pointer, Trigger
     from shared.service.context import Context, Deadline
     from shared.service.live import Live
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intent:
-    """Why a pointer moves: what it does, what set it going, on which head, and what the summary is to be told."""
+    """Why a pointer moves: what it does, what set it going, on which head, and what the summary is to be told.
+
+    `rolled_back_to` is the deployment that a rollback goes back to.
+    """
 
     action: Action
     trigger: Trigger
     commit: CommitSha
     tell: Change
     history_rewritten: bool = False
+    rolled_back_to: DeploymentId | None = None
 
 
 def publish(
@@ -68,6 +73,7 @@ def publish(
         raise InputError("MANIFEST_TOO_LARGE", f"a manifest has at most {MAX_MANIFEST_BYTES} bytes, got {len(data)}")
     context.together(_preparations(context, live, decision, [*archives, data]))
     deadline.check()
+    now = context.clock.now()
     pointer = next_pointer(
         live.pointer,
         Move(
@@ -78,9 +84,11 @@ def publish(
             manifest=ManifestRef(sha256=digest_of(data), size=len(data), skills=len(decision.manifest.skills)),
             history_rewritten=intent.history_rewritten,
             token=context.token(),
+            asked_at=timestamp(now - timedelta(seconds=deadline.elapsed())),
+            rolled_back_to=intent.rolled_back_to,
         ),
         trust=context.trust,
-        now=context.clock.now(),
+        now=now,
         poll_seconds=context.poll_seconds,
     )
     envelope = sign_pointer(pointer, context.signer)

@@ -58,7 +58,11 @@ def _once(context: Context, to: DeploymentId, deadline: Deadline) -> Outcome:
     if decision.manifest == before:
         return Outcome(status=None, deployment=live.pointer.deployment, commit=live.pointer.commit)
     intent = Intent(
-        action=Action.ROLLBACK, trigger=Trigger.ROLLBACK, commit=live.pointer.commit, tell=lambda summary: summary
+        action=Action.ROLLBACK,
+        trigger=Trigger.ROLLBACK,
+        commit=live.pointer.commit,
+        tell=lambda summary: summary,
+        rolled_back_to=to,
     )
     return outcome_of(publish(context, live, decision, (), intent, deadline), decision)
 

@@ -23,7 +23,7 @@ from shared.core.pointer import (
 )
 from shared.core.verify import UnverifiedPointer, read_pointer
 from shared.errors import InputError
-from shared.model import Action, Pointer, Status, Trigger
+from shared.model import Action, DeploymentId, Pointer, Status, Trigger
 from tests.core.samples import NOW, TRUST, a_move, a_pointer, commit, digest
 from tests.fakes.world import SIGNER
 
@@ -139,6 +139,8 @@ def test_whatever_the_clocks_say_times_of_issue_always_rise(steps: list[tuple[bo
         trigger=st.sampled_from(Trigger),
         history_rewritten=st.booleans(),
         previous_commit=st.none() | st.text(),
+        asked_at=st.none() | st.just("2026-11-21T12:00:00.000Z"),
+        rolled_back_to=st.none() | st.just(DeploymentId("1-7")),
     )
 )
 def test_a_signed_pointer_reads_back_as_itself(pointer: Pointer) -> None:
@@ -174,6 +176,8 @@ BROKEN: dict[str, bytes] = {
     "a time in other digits": document(expires_at="\u0662026-11-21T12:00:00.000Z"),
     "a previous commit that is a number": document(previous_commit=1),
     "a flag that is a number": document(history_rewritten=0),
+    "a time of the call that is none": document(asked_at="now"),
+    "a rollback to what is no deployment": document(rolled_back_to="7"),
     "no token": canonical_bytes({k: v for k, v in json.loads(document()).items() if k != "token"}),
 }
 

@@ -72,6 +72,7 @@ def test_a_line_says_what_a_deployment_did() -> None:
         "action": "deploy",
         "history_rewritten": False,
         "skills": 3,
+        "rolled_back_to": None,
         "withheld": 2,
         "published": ["a"],
         "removed": ["z"],

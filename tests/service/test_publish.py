@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from shared.core.names import CURRENT, SUMMARY, object_name
+from shared.core.names import CURRENT, SUMMARY, object_name, timestamp
 from shared.core.summary import LATENCY_BUCKETS_MS
 from shared.core.verify import UnverifiedPointer, floor_of, verify_pointer
 from shared.errors import ConflictError, DeadlineError, UnavailableError
@@ -144,6 +144,19 @@ def test_the_time_from_call_to_pointer_is_counted(seconds: float, bucket: int) -
     world.deploy(skill("a"))
     (counters,) = world.summary.days.values()
     assert counters["latency"] == [int(number == bucket) for number in range(len(LATENCY_BUCKETS_MS) + 1)]
+
+
+def test_a_pointer_says_when_the_call_came_in_that_made_it_and_a_refresh_does_not_change_that() -> None:
+    world = World()
+    world.source = Slow(world, 3.0)
+    asked = world.clock.now()
+    world.deploy(skill("a"))
+    made = world.pointer
+    world.clock.move(3600.0)
+    world.poll()
+    assert world.pointer.issued_at > made.issued_at
+    assert world.pointer.asked_at == made.asked_at == timestamp(asked)
+    assert made.asked_at < made.deployed_at
 
 
 def test_a_sync_that_ran_out_of_time_while_fetching_leaves_what_it_stored_and_no_failure() -> None:

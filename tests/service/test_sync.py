@@ -209,7 +209,7 @@ def test_a_rollback_sticks_through_polls_and_other_pushes_and_yields_when_the_sk
     world.deploy(skill("a", "Two."), skill("b", "One."))
     world.roll_back("1-1")
     assert (world.texts()["a"], world.withheld()) == ("One.", {"a": "rolled_back"})
-    assert world.pointer.status is Status.ROLLED_BACK
+    assert (world.pointer.status, world.pointer.rolled_back_to) == (Status.ROLLED_BACK, "1-1")
     world.poll()
     world.deploy(skill("a", "Two."), skill("b", "Two."))
     assert world.texts() == {"a": "One.", "b": "Two."}
