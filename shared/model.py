@@ -199,9 +199,8 @@ class Pointer:
     """The verified content of `current.json`: which manifest is live. Only `verify_pointer` and the signer make one.
 
     `commit`, `issued_at`, `expires_at` and `head_checked_at` are the four fields that a refresh may change; `token` makes
-    the bytes of two competing deployments differ; `previous` is the deployment before this one, also across epochs.
-    `asked_at` is when the call came in that made it, and `rolled_back_to` what a rollback went back to; pointers of earlier
-    versions lack both. Times are RFC 3339 in UTC with milliseconds.
+    the bytes of two competing deployments differ; `previous` is the deployment before this one, also across epochs;
+    `asked_at` is when the call came in that made it. Times are RFC 3339 in UTC with milliseconds.
     """
 
     channel: str
@@ -290,10 +289,9 @@ class Push:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailedDelivery:
-    """A webhook call that the forge made in vain.
+    """A webhook call that the forge made in vain. `status_code` 0 means that nothing was answered.
 
-    `id` is the number of the last attempt, `guid` the one that all attempts share, `delivered_at` when the last one was
-    made, `status_code` what was answered; 0 means nothing.
+    `id` is the number of the last attempt, `delivered_at` its time, `guid` is the one that all attempts share.
     """
 
     id: int

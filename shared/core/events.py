@@ -5,19 +5,29 @@ Events are derived from pointer and decision alone, so that a sync that heals af
 
 from __future__ import annotations
 
+import re
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from shared.core.canonical import canonical_bytes
-from shared.core.names import event_name
+from shared.core.names import event_name, parse_timestamp, timestamp
+from shared.errors import InputError
 from shared.model import Action, Reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
     from shared.core.decide import Decision
     from shared.model import Pointer, Withheld
 
 SCHEMA = "skill-sync/event/1"
+FOLDER = "events/"
+OVERLAP = timedelta(minutes=15)
+"""Who reads events from a point in time on begins so much before it: clocks differ, and writing takes a while."""
+LATE = timedelta(minutes=5)
+"""An event that is written so long after its time is announced by one of kind `late`; well within the overlap."""
+_NAME = re.compile(r"events/(\d{4}-\d{2}-\d{2})/(\d{2})(\d{2})(\d{2}\.\d{3})-[A-Za-z0-9._-]+\.json")
 _KINDS = {
     Reason.REJECTED: "rejected",
     Reason.TOGETHER: "held-together",
@@ -49,6 +59,25 @@ def event(at: str, key: str, kind: str, details: dict[str, object]) -> tuple[str
         details: Codes, ids, paths and counts; no text from the repository.
     """
     return event_name(at, key), canonical_bytes({"schema": SCHEMA, "at": at, "kind": kind, **details})
+
+
+def time_of(name: str) -> datetime:
+    """Return the time that an event's name begins with.
+
+    Raises:
+        InputError: `NAME_INVALID`, this is no event's name.
+    """
+    found = _NAME.fullmatch(name)
+    if found is None:
+        raise InputError("NAME_INVALID", f"expected the name of an event, got {name[:80]!r}")
+    day, hours, minutes, seconds = found.groups()
+    return parse_timestamp(f"{day}T{hours}:{minutes}:{seconds}Z")
+
+
+def names_from(moment: datetime) -> str:
+    """Return the text behind which the names of all events from that moment on sort."""
+    at = timestamp(moment)
+    return f"{FOLDER}{at[:10]}/{at[11:23].replace(':', '')}"
 
 
 def _events(pointer: Pointer, decision: Decision) -> Iterator[tuple[str, dict[str, object]]]:

@@ -9,8 +9,8 @@ from shared.core.events import event
 from shared.core.names import timestamp
 from shared.core.summary import lost_deliveries, with_lost
 from shared.errors import SkillSyncError
-from shared.service.objects import create_once
 from shared.service.record import change_summary, read_summary
+from shared.service.telling import tell
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,8 +51,7 @@ def _record(context: Context, fresh: Sequence[FailedDelivery]) -> None:
     # Events first, by names that are the same when they are written again: once the summary knows the numbers, nobody looks.
     for item in fresh:
         details: dict[str, object] = {"delivery": item.guid, "status_code": item.status_code}
-        create_once(
-            context.store, *event(timestamp(item.delivered_at), f"webhook-lost-{item.id}", "webhook-lost", details)
-        )
+        name, data = event(timestamp(item.delivered_at), f"webhook-lost-{item.id}", "webhook-lost", details)
+        tell(context.store, name, data, context.clock.now())
     change_summary(context, lambda summary: with_lost(summary, fresh))
     log.warning("Webhook calls were lost; the poll has brought their commits", count=len(fresh))

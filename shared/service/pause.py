@@ -14,8 +14,11 @@ from shared.core.states import LATCHING, VIOLATION, in_force, next_action, state
 from shared.errors import PausedError, SkillSyncError
 from shared.service.objects import create_once
 from shared.service.record import change_summary
+from shared.service.telling import tell
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from shared.core.rewind import Witness
     from shared.core.summary import Summary
     from shared.model import Pointer, Trust
@@ -90,7 +93,8 @@ def record_pause(context: Context, found: Accusation) -> None:
         name = pause_name(trust.epoch, reason)
         if context.store.get(name) is None:
             if found.against is not None:
-                tell_observed(context.store, PARTY, trust, reason, found.against.pointer, found.offered)
+                told = observed(PARTY, trust, reason, found.against.pointer, found.offered)
+                tell(context.store, *told, context.clock.now())
             create_once(context.store, name, _evidence(found, trust, at))
         change_summary(
             context, lambda summary: replace(summary, latches=with_latch(summary.latches, reason, trust, at))
@@ -116,10 +120,8 @@ def _evidence(found: Accusation, trust: Trust, at: str) -> bytes:
     return canonical_bytes(document)
 
 
-def tell_observed(
-    store: Store, party: str, trust: Trust, reason: str, remembered: Pointer, offered: Pointer | None
-) -> None:
-    """Write the event `dr.observed` of a party, once for each epoch and reason."""
+def observed(party: str, trust: Trust, reason: str, remembered: Pointer, offered: Pointer | None) -> tuple[str, bytes]:
+    """Make the event `dr.observed` of a party: one for each epoch and reason."""
     details: dict[str, object] = {
         "party": party,
         "reason": reason,
@@ -130,11 +132,12 @@ def tell_observed(
     }
     # Named by what is remembered, so that the same finding is told once, whoever makes it again.
     key = f"dr-observed-{party}-{trust.epoch}-{reason}"
-    create_once(store, *event(remembered.deployed_at, key, "dr.observed", details))
+    return event(remembered.deployed_at, key, "dr.observed", details)
 
 
-def tell_recovered(store: Store, party: str, trust: Trust) -> None:
+def tell_recovered(store: Store, party: str, trust: Trust, now: datetime) -> None:
     """Write the event `dr.recovered_boot` of a party, once for each epoch."""
     if trust.epoch > 1:
         details: dict[str, object] = {"party": party, "epoch": trust.epoch, "trust_version": trust.version}
-        create_once(store, *event(trust.issued_at, f"dr-recovered-{party}-{trust.epoch}", "dr.recovered_boot", details))
+        name, data = event(trust.issued_at, f"dr-recovered-{party}-{trust.epoch}", "dr.recovered_boot", details)
+        tell(store, name, data, now)

@@ -25,8 +25,9 @@ from shared.core.summary import (
 from shared.core.verify import UnverifiedPointer, read_memory
 from shared.errors import ConflictError, RejectedError, SkillSyncError, UnavailableError, UnverifiedError
 from shared.model import Action
-from shared.service.objects import create_once, read_manifest, read_record, swap, write_record
+from shared.service.objects import read_manifest, read_record, swap, write_record
 from shared.service.quota import with_quota
+from shared.service.telling import tell
 
 if TYPE_CHECKING:
     from shared.core.summary import Change, Line
@@ -169,7 +170,7 @@ def record_failure(context: Context, code: str) -> None:
     try:
         summary, generation = read_summary(context)
         if summary.poller.get("error") != code:
-            create_once(context.store, *event(at, f"failed-{code.lower()}", "failed", {"code": code}))
+            tell(context.store, *event(at, f"failed-{code.lower()}", "failed", {"code": code}), context.clock.now())
         _swap_summary(context, summary, generation, lambda held: with_failure(with_quota(context, held), at, code))
     except SkillSyncError as error:
         log.warning("The failure was not noted", code=error.code, failure=code)
@@ -179,14 +180,15 @@ def record_rewrite(context: Context, pointer: Pointer, commit: CommitSha) -> Non
     """Write the event of a force-push that changed no skill; it has no deployment that could tell."""
     details: dict[str, object] = {"commit": commit, "previous_commit": pointer.commit}
     name, data = event(pointer.issued_at, f"history-rewritten-{commit[:12]}", "history-rewritten", details)
-    create_once(context.store, name, data)
+    tell(context.store, name, data, context.clock.now())
 
 
 def write_events(context: Context, pointer: Pointer, decision: Decision) -> None:
     """Write a deployment's events; written again after a crash they have the same names, so nothing is doubled."""
+    now = context.clock.now()
     context.together(
         [
-            lambda name=name, data=data: create_once(context.store, name, data)  # type: ignore[misc]
+            lambda name=name, data=data: tell(context.store, name, data, now)  # type: ignore[misc]
             for name, data in events_of(pointer, decision)
         ]
     )

@@ -55,7 +55,7 @@ def recover(context: Context, live: Live, trigger: Trigger, deadline: Deadline) 
 def told_recovered(context: Context) -> None:
     """Write down that the functions are back; never fails."""
     try:
-        tell_recovered(context.store, PARTY, context.trust)
+        tell_recovered(context.store, PARTY, context.trust, context.clock.now())
     except (UnavailableError, ConflictError) as error:
         log.warning("The recovery was not written down", code=error.code)
 

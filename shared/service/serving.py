@@ -11,8 +11,9 @@ from shared.core.states import LATCHING, Condition
 from shared.core.verify import etag_of
 from shared.errors import ConflictError, InputError, NotFoundError
 from shared.model import DeploymentId, Digest
-from shared.service.objects import create_once, read_object
-from shared.service.pause import tell_observed, tell_recovered
+from shared.service.objects import read_object
+from shared.service.pause import observed, tell_recovered
+from shared.service.telling import tell
 from shared.service.witnesses import proved_floor
 
 if TYPE_CHECKING:
@@ -84,12 +85,12 @@ def accept_report(store: Store, trust: Trust, puller: str, report: dict[str, obj
     kept = kept_report(puller, report, floor, timestamp(now))
     document = canonical_bytes(kept)
     name = puller_name(puller)
-    _tell(store, trust, puller, kept, floor)
+    _tell(store, trust, kept, floor, now)
     for _ in range(_ATTEMPTS):
         stored = store.get(name)
         # Before the report is kept: what a crash leaves out is told when the report comes again.
         for told, data in news_of(kept, _former(stored)):
-            create_once(store, told, data)
+            tell(store, told, data, now)
         try:
             store.put(name, document, if_generation=0 if stored is None else stored.generation)
         except ConflictError:
@@ -105,13 +106,13 @@ def _former(stored: StoredObject | None) -> dict[str, object]:
         return {}
 
 
-def _tell(store: Store, trust: Trust, puller: str, kept: dict[str, object], floor: Witness | None) -> None:
+def _tell(store: Store, trust: Trust, kept: dict[str, object], floor: Witness | None, now: datetime) -> None:
     """Write down, once, that a puller saw the store rewound, or that it follows again in a new epoch."""
-    reasons = kept["reasons"]
+    puller, reasons = str(kept["id"]), kept["reasons"]
     if floor is None or not isinstance(reasons, list):
         return
     if kept["state"] == Condition.PAUSED.value:
         for reason in sorted(LATCHING.intersection(reasons)):
-            tell_observed(store, puller, trust, reason, floor.pointer, None)
+            tell(store, *observed(puller, trust, reason, floor.pointer, None), now)
     elif floor.pointer.epoch == trust.epoch and kept["outcome"] in {"installed", "unproved"}:
-        tell_recovered(store, puller, trust)
+        tell_recovered(store, puller, trust, now)
