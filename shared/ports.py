@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
     from datetime import datetime
 
+    from shared.core.audit import Batch, GraphState
     from shared.core.case import Case
     from shared.core.judge import Verdict
     from shared.model import BlobId, CommitSha, FailedDelivery, Standing, TreeEntry
@@ -180,6 +182,38 @@ class Nudge(Protocol):
 
     def __call__(self, envelope: bytes) -> None:
         """Send the signed pointer's envelope to all pullers at once."""
+        ...
+
+
+class AuditSession(Protocol):
+    """The audit graph for a while; every method raises as `Audit` says."""
+
+    def state(self) -> GraphState:
+        """Read how far the graph was fed, and the highest pointer that it remembers."""
+        ...
+
+    def write(self, batch: Batch, *, at: tuple[int, int]) -> None:
+        """Write a batch and move on, in one transaction; what is there already is not written again.
+
+        Args:
+            batch: What to write.
+            at: Epoch and sequence of the newest deployment that the graph must hold.
+
+        Raises:
+            ConflictError: `AUDIT_MOVED`, it stands elsewhere: somebody else has fed it, or it was taken back in time.
+        """
+        ...
+
+
+class Audit(Protocol):
+    """The audit graph, which is fed from the store and can be lost without loss.
+
+    Raises UnavailableError (`AUDIT_UNAVAILABLE`, `AUDIT_TOO_SLOW`) when trying again may help, and RejectedError
+    `AUDIT_DENIED` when a person must act. What comes from it is not checked: signatures are the caller's business.
+    """
+
+    def open(self, seconds: float) -> AbstractContextManager[AuditSession]:
+        """Connect; nothing that is done with the session ends later than so many seconds from now."""
         ...
 
 

@@ -88,7 +88,14 @@ def _survey(found: Settings) -> Survey:
 
     # Asked by a person, or by a monitor that must not be told old news: the trust is looked at now.
     believed = wiring.trust(found, fresh=True)
-    return survey(wiring.store(found), believed, wiring.together(), wiring.now(), trouble=wiring.trust_trouble(found))
+    return survey(
+        wiring.store(found),
+        believed,
+        wiring.together(),
+        wiring.now(),
+        trouble=wiring.trust_trouble(found),
+        audit=wiring.audit(found),
+    )
 
 
 def stored_object(found: Settings, digest: str) -> bytes:

@@ -9,6 +9,7 @@ from shared.core.rules import ValidationPolicy, VersionPolicy
 MAX_SECRETS = 2
 LEAST_SECRET_CHARS = 32
 MAX_URLS = 50
+GRAPH_SCHEMES = ("neo4j+s", "neo4j+ssc", "neo4j", "bolt+s", "bolt+ssc", "bolt")
 
 
 def text(value: str) -> str:
@@ -111,3 +112,11 @@ def validation(value: str) -> ValidationPolicy:
 def version(value: str) -> VersionPolicy:
     """Read the version policy."""
     return VersionPolicy(value)
+
+
+def graph_url(value: str) -> str:
+    """Parse the address of a Neo4j server."""
+    scheme, separator, host = value.strip().partition("://")
+    if scheme not in GRAPH_SCHEMES or not separator or not host or "@" in host:
+        raise ValueError(f"{', '.join(GRAPH_SCHEMES)} followed by ://HOST, without user and password")
+    return value.strip()

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from shared.adapters.github import GitHub
     from shared.adapters.signer import Ed25519Signer
     from shared.model import Trust
-    from shared.ports import Clock, Hooks, Judge, Nudge, Quota, Source, Store, Together
+    from shared.ports import Audit, Clock, Hooks, Judge, Nudge, Quota, Source, Store, Together
     from shared.service.context import Context, Deadline
     from shared.service.trust import TrustChain
 
@@ -92,6 +92,7 @@ def context(found: Settings, seconds: float, *, fresh_trust: bool = False) -> tu
         quota=source.quota,
         hooks=source.hooks,
         nudge=nudge(found),
+        audit=audit(found),
     )
     return built, deadline
 
@@ -177,6 +178,17 @@ def nudge(found: Settings) -> Nudge | None:
     from shared.adapters.http_nudge import HttpNudge
 
     return HttpNudge(found.nudge_urls)
+
+
+def audit(found: Settings) -> Audit | None:
+    """Return the audit graph; None when `NEO4J_URI` names none."""
+    if found.neo4j_uri is None:
+        return None
+    from shared.adapters.neo4j_audit import Neo4jAudit
+
+    # A missing password is left to the server to refuse: the graph is never a reason to stop deploying.
+    password = found.neo4j_password or ""
+    return Neo4jAudit(found.neo4j_uri, found.neo4j_user, password, channel=found.channel, repo=found.repo)
 
 
 @cache

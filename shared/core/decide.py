@@ -114,7 +114,7 @@ def roll_back(before: Manifest, target: Manifest, commit: CommitSha) -> Decision
     for key in sorted(before.skills.keys() | before.withheld.keys() | target.skills.keys()):
         live, held, back = before.skills.get(key), before.withheld.get(key), target.skills.get(key)
         head = held.tree if held is not None else live.tree if live is not None else None
-        if held is not None and _same_content(live, back):
+        if held is not None and same_content(live, back):
             withheld[key] = held
         elif (None if back is None else back.tree) != head:
             path = next((known.path for known in (held, live, back) if known is not None), "")
@@ -127,13 +127,13 @@ def changes(before: Manifest, after: Manifest) -> Decision:
     return Decision(
         manifest=after,
         published=tuple(
-            key for key in sorted(after.skills) if not _same_content(before.skills.get(key), after.skills[key])
+            key for key in sorted(after.skills) if not same_content(before.skills.get(key), after.skills[key])
         ),
         removed=tuple(key for key in sorted(before.skills) if key not in after.skills),
         withheld=tuple(
             after.withheld[key]
             for key in sorted(after.withheld)
-            if _newly(before.withheld.get(key), after.withheld[key])
+            if newly_withheld(before.withheld.get(key), after.withheld[key])
         ),
     )
 
@@ -236,9 +236,11 @@ def _waits_for(fate: _Fate, standing: set[CommitSha], broken: CommitSha | None) 
     return former.commit if former is not None and waits else broken
 
 
-def _same_content(one: LiveSkill | None, other: LiveSkill | None) -> bool:
+def same_content(one: LiveSkill | None, other: LiveSkill | None) -> bool:
+    """Whether nobody could tell the two apart by what they hold and are called."""
     return (one and (one.archive, one.version)) == (other and (other.archive, other.version))
 
 
-def _newly(before: Withheld | None, after: Withheld) -> bool:
+def newly_withheld(before: Withheld | None, after: Withheld) -> bool:
+    """Whether what is withheld was not withheld before, or not for that reason."""
     return before is None or (before.tree, before.reason) != (after.tree, after.reason)

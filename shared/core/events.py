@@ -74,6 +74,11 @@ def time_of(name: str) -> datetime:
     return parse_timestamp(f"{day}T{hours}:{minutes}:{seconds}Z")
 
 
+def is_event_name(name: str) -> bool:
+    """Whether an object of that name is an event."""
+    return _NAME.fullmatch(name) is not None
+
+
 def names_from(moment: datetime) -> str:
     """Return the text behind which the names of all events from that moment on sort."""
     at = timestamp(moment)

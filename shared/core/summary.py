@@ -35,7 +35,7 @@ LONGEST_BLOCK = timedelta(hours=2)
 MAX_LOST = 100
 """As many numbers of lost deliveries are kept as one look at the forge's list can show."""
 
-_TIMES = frozenset({"last_check", "last_received", "last_lost", "error_at", "blocked_until"})
+_TIMES = frozenset({"last_check", "last_received", "last_lost", "error_at", "blocked_until", "since"})
 
 Line = dict[str, object]
 """One deployment as the summary and the API show it: `line_of` says what it holds."""
@@ -45,14 +45,16 @@ Line = dict[str, object]
 class Summary:
     """The summary's content.
 
-    `webhook` and `poller` hold the last times, `source` until when the source's API has told us to stay away; `days`
-    counters by day, `latency` among them. `latches` are the functions' own pauses.
+    `webhook` and `poller` hold the last times, `source` until when the source's API has told us to stay away, `audit` how
+    far the audit graph was fed and what went wrong with it; `days` counters by day, `latency` among them. `latches` are the
+    functions' own pauses.
     """
 
     deployments: tuple[Line, ...] = ()
     webhook: dict[str, object] = field(default_factory=dict)
     poller: dict[str, object] = field(default_factory=dict)
     source: dict[str, object] = field(default_factory=dict)
+    audit: dict[str, object] = field(default_factory=dict)
     days: dict[str, dict[str, object]] = field(default_factory=dict)
     latches: tuple[Latch, ...] = ()
 
@@ -75,6 +77,7 @@ def summary_bytes(summary: Summary) -> bytes:
             "webhook": summary.webhook,
             "poller": summary.poller,
             "source": summary.source,
+            "audit": summary.audit,
             "days": summary.days,
             "latches": latches_document(summary.latches),
         }
@@ -96,6 +99,7 @@ def parse_summary(data: bytes) -> Summary:
             webhook=_noted(document.get("webhook")),
             poller=_noted(document.get("poller")),
             source=_noted(document.get("source")),
+            audit=_noted(document.get("audit")),
             days={key: _mapping(value) for key, value in _mapping(document.get("days")).items()},
             latches=parse_latches(document.get("latches")),
         )

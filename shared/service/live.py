@@ -62,10 +62,10 @@ def read_live(context: Context, *, thorough: bool = False) -> Live:
     live = None if thorough else _quick(context)
     if live is not None:
         return live
-    found = survey(context.store, context.trust, context.together, context.clock.now())
+    found = survey(context.store, context.trust, context.together, context.clock.now(), audit=context.audit)
     if found.verdict.restore is not None and not _is_blocked(found) and _trust_stands(context):
         _restore(context, found, found.verdict.restore)
-        found = survey(context.store, context.trust, context.together, context.clock.now())
+        found = survey(context.store, context.trust, context.together, context.clock.now(), audit=context.audit)
     return _settled(context, found)
 
 

@@ -15,6 +15,7 @@ from shared.core.pointer import Move, next_pointer, refreshed, sign_pointer
 from shared.core.summary import with_latency
 from shared.errors import InputError
 from shared.model import Action, ManifestRef, Status
+from shared.service.audit import feed_now
 from shared.service.objects import renew_object, swap, write_object, write_record
 from shared.service.pause import fork_of, record_pause
 from shared.service.record import record_deployment
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from shared.core.decide import Decision
     from shared.core.rewind import Witness
-    from shared.core.summary import Change, Summary
+    from shared.core.summary import Change
     from shared.model import CommitSha, DeploymentId, Digest, Pointer, Trigger
     from shared.service.context import Context, Deadline
     from shared.service.live import Live
@@ -73,31 +74,16 @@ def publish(
         raise InputError("MANIFEST_TOO_LARGE", f"a manifest has at most {MAX_MANIFEST_BYTES} bytes, got {len(data)}")
     context.together(_preparations(context, live, decision, [*archives, data]))
     deadline.check()
-    now = context.clock.now()
-    pointer = next_pointer(
-        live.pointer,
-        Move(
-            action=intent.action,
-            status=_status(intent.action, decision),
-            trigger=intent.trigger,
-            commit=intent.commit,
-            manifest=ManifestRef(sha256=digest_of(data), size=len(data), skills=len(decision.manifest.skills)),
-            history_rewritten=intent.history_rewritten,
-            token=context.token(),
-            asked_at=timestamp(now - timedelta(seconds=deadline.elapsed())),
-            rolled_back_to=intent.rolled_back_to,
-        ),
-        trust=context.trust,
-        now=now,
-        poll_seconds=context.poll_seconds,
-    )
+    manifest = ManifestRef(sha256=digest_of(data), size=len(data), skills=len(decision.manifest.skills))
+    pointer = _pointer(context, live.pointer, intent, _status(intent.action, decision), manifest, deadline)
     envelope = sign_pointer(pointer, context.signer)
     swap(context.store, CURRENT, envelope, if_generation=live.generation)
     _announce(pointer, decision)
     took = deadline.elapsed() * 1000
 
-    def tell(summary: Summary) -> Summary:
-        return with_latency(intent.tell(summary), pointer.deployed_at[:10], took)
+    def tell() -> Change:
+        fed = feed_now(context, live, envelope, pointer, decision)
+        return lambda summary: fed(with_latency(intent.tell(summary), pointer.deployed_at[:10], took))
 
     recorded = partial(record_deployment, context, live, envelope, pointer, decision, tell)
     rival = _with_nudge(context, envelope, recorded)
@@ -116,6 +102,24 @@ def refresh(context: Context, live: Live, pointer: Pointer, commit: CommitSha) -
     fresh = refreshed(pointer, commit=commit, now=now, poll_seconds=context.poll_seconds)
     swap(context.store, CURRENT, sign_pointer(fresh, context.signer), if_generation=live.generation)
     return fresh
+
+
+def _pointer(
+    context: Context, former: Pointer | None, intent: Intent, status: Status, manifest: ManifestRef, deadline: Deadline
+) -> Pointer:
+    now = context.clock.now()
+    move = Move(
+        action=intent.action,
+        status=status,
+        trigger=intent.trigger,
+        commit=intent.commit,
+        manifest=manifest,
+        history_rewritten=intent.history_rewritten,
+        token=context.token(),
+        asked_at=timestamp(now - timedelta(seconds=deadline.elapsed())),
+        rolled_back_to=intent.rolled_back_to,
+    )
+    return next_pointer(former, move, trust=context.trust, now=now, poll_seconds=context.poll_seconds)
 
 
 def _preparations(context: Context, live: Live, decision: Decision, new: list[bytes]) -> list[Callable[[], object]]:

@@ -25,11 +25,13 @@ from shared.core.summary import (
 from shared.core.verify import UnverifiedPointer, read_memory
 from shared.errors import ConflictError, RejectedError, SkillSyncError, UnavailableError, UnverifiedError
 from shared.model import Action
+from shared.service import telling
 from shared.service.objects import read_manifest, read_record, swap, write_record
 from shared.service.quota import with_quota
-from shared.service.telling import tell
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from shared.core.summary import Change, Line
     from shared.model import CommitSha, DeploymentId, Digest, Manifest, Pointer
     from shared.service.context import Context
@@ -39,7 +41,7 @@ _ATTEMPTS = 6
 
 
 def record_deployment(
-    context: Context, live: Live, envelope: bytes, pointer: Pointer, decision: Decision, change: Change
+    context: Context, live: Live, envelope: bytes, pointer: Pointer, decision: Decision, tell: Callable[[], Change]
 ) -> Witness | None:
     """Write what is known of a deployment whose pointer has just moved; a failure is left to the next sync.
 
@@ -49,7 +51,7 @@ def record_deployment(
         envelope: The signed pointer.
         pointer: The same, readable.
         decision: What the deployment changed.
-        change: What else this call has to tell the summary.
+        tell: Finds out what else the summary is to be told, beside the writing of the record.
 
     Returns:
         A record of the same deployment with another manifest, where there was one before: the store was taken back in time,
@@ -57,8 +59,10 @@ def record_deployment(
     """
     first: list[bool] = []
 
-    def with_line(summary: Summary) -> Summary:
-        return change(with_deployments(summary, [line_of(pointer, decision)]))
+    def summed_up() -> None:
+        told = tell()
+        line = line_of(pointer, decision)
+        update_summary(context, live, lambda summary: told(with_deployments(summary, [line])))
 
     try:
         # Events first: once the summary has the line, nobody looks for missing events again.
@@ -66,7 +70,7 @@ def record_deployment(
         context.together(
             [
                 lambda: first.append(write_record(context.store, pointer.deployment, envelope)),
-                lambda: update_summary(context, live, with_line),
+                summed_up,
             ]
         )
         return None if all(first) else _rival(context, pointer)
@@ -170,7 +174,9 @@ def record_failure(context: Context, code: str) -> None:
     try:
         summary, generation = read_summary(context)
         if summary.poller.get("error") != code:
-            tell(context.store, *event(at, f"failed-{code.lower()}", "failed", {"code": code}), context.clock.now())
+            telling.tell(
+                context.store, *event(at, f"failed-{code.lower()}", "failed", {"code": code}), context.clock.now()
+            )
         _swap_summary(context, summary, generation, lambda held: with_failure(with_quota(context, held), at, code))
     except SkillSyncError as error:
         log.warning("The failure was not noted", code=error.code, failure=code)
@@ -180,7 +186,7 @@ def record_rewrite(context: Context, pointer: Pointer, commit: CommitSha) -> Non
     """Write the event of a force-push that changed no skill; it has no deployment that could tell."""
     details: dict[str, object] = {"commit": commit, "previous_commit": pointer.commit}
     name, data = event(pointer.issued_at, f"history-rewritten-{commit[:12]}", "history-rewritten", details)
-    tell(context.store, name, data, context.clock.now())
+    telling.tell(context.store, name, data, context.clock.now())
 
 
 def write_events(context: Context, pointer: Pointer, decision: Decision) -> None:
@@ -188,7 +194,7 @@ def write_events(context: Context, pointer: Pointer, decision: Decision) -> None
     now = context.clock.now()
     context.together(
         [
-            lambda name=name, data=data: tell(context.store, name, data, now)  # type: ignore[misc]
+            lambda name=name, data=data: telling.tell(context.store, name, data, now)  # type: ignore[misc]
             for name, data in events_of(pointer, decision)
         ]
     )

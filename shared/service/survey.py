@@ -11,7 +11,7 @@ from shared.core.states import LATCHING, State, state_of, with_latch
 from shared.core.summary import Summary, parse_summary
 from shared.core.verify import UnverifiedPointer, read_former
 from shared.errors import UnverifiedError
-from shared.service.witnesses import proved_latches, puller_reports, witnesses_of
+from shared.service.witnesses import audit_witness, proved_latches, puller_reports, witnesses_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from shared.core.rewind import Witness
     from shared.model import Latch, Pointer, Trust
-    from shared.ports import Store, StoredObject, Together
+    from shared.ports import Audit, Store, StoredObject, Together
 
 TRUST_EXPIRED = "trust_expired"
 
@@ -42,7 +42,9 @@ class Survey:
     state: State
 
 
-def survey(store: Store, trust: Trust, together: Together, now: datetime, *, trouble: str = "") -> Survey:
+def survey(
+    store: Store, trust: Trust, together: Together, now: datetime, *, trouble: str = "", audit: Audit | None = None
+) -> Survey:
     """Look at everything, and judge it.
 
     Args:
@@ -51,18 +53,22 @@ def survey(store: Store, trust: Trust, together: Together, now: datetime, *, tro
         together: Runs the reads side by side.
         now: The time.
         trouble: What the walk of the trust met, empty when nothing.
+        audit: What also remembers; None where no graph is kept.
     """
     reports: list[Mapping[str, object]] = []
-    current, stored, _ = together(
+    remembered: list[Witness | None] = []
+    current, stored, _, _ = together(
         [
             lambda: store.get(CURRENT),
             lambda: store.get(SUMMARY),
             lambda: reports.extend(puller_reports(store, together)),
+            lambda: remembered.append(audit_witness(audit, trust)),
         ]
     )
     summary = Summary() if stored is None else parse_summary(stored.data)
     pointer = None if current is None else _readable(current.data, trust)
     witnesses, orphans = witnesses_of(store, trust, together, summary, pointer, reports)
+    witnesses += [witness for witness in remembered if witness is not None]
     verdict = judge_store(None if current is None else current.data, witnesses, trust, now, orphans=orphans)
     if verdict.reason in LATCHING:
         # What is remembered may be newer than the first look: only a pointer that was read after it can stand behind it.

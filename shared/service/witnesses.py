@@ -1,4 +1,7 @@
-"""Who remembers what was live: the pullers' reported floors and the newest record, each proved by our own signature."""
+"""Who remembers what was live: the pullers' reported floors, the audit graph and the newest record.
+
+Each is believed only as far as our own signature on it holds.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,13 @@ import binascii
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from shared import log
 from shared.core.canonical import parse_object
 from shared.core.names import parse_deployment, pause_name, record_name
 from shared.core.rewind import Witness
 from shared.core.states import in_force
 from shared.core.verify import UnverifiedPointer, is_by_any_signer, is_by_current_signer, read_memory, read_record
-from shared.errors import InputError, RejectedError
+from shared.errors import InputError, RejectedError, SkillSyncError
 from shared.model import DeploymentId
 
 if TYPE_CHECKING:
@@ -20,9 +24,10 @@ if TYPE_CHECKING:
 
     from shared.core.summary import Summary
     from shared.model import Latch, Pointer, Trust
-    from shared.ports import Store, Together
+    from shared.ports import Audit, Store, Together
 
 MAX_PULLERS = 50
+AUDIT_SECONDS = 2.0
 _RECORDS = "deployments/"
 
 
@@ -131,6 +136,19 @@ def _newest_record(store: Store) -> tuple[int, int]:
 def proved_floor(trust: Trust, text: object) -> Witness | None:
     """Read the floor that a puller sends, base64 of an envelope; None when our own signature on it does not hold."""
     return _witness("puller", _decoded(text), trust)
+
+
+def audit_witness(audit: Audit | None, trust: Trust) -> Witness | None:
+    """Return the highest pointer that the audit graph remembers; one that does not answer accuses nobody."""
+    if audit is None:
+        return None
+    try:
+        with audit.open(AUDIT_SECONDS) as graph:
+            envelope = graph.state().head
+    except SkillSyncError as error:
+        log.warning("The audit graph bears no witness", code=error.code)
+        return None
+    return None if envelope is None else _witness("audit", envelope, trust)
 
 
 def _of_report(report: Mapping[str, object], trust: Trust) -> Witness | None:

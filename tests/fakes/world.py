@@ -31,7 +31,7 @@ from tests.fakes.trusted import OPERATOR, anchor, first_version, following
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from shared.ports import Hooks, Judge, Quota, Source, Store, Together
+    from shared.ports import Audit, Hooks, Judge, Quota, Source, Store, Together
 
 T = TypeVar("T")
 
@@ -79,6 +79,7 @@ class World:
         self.quota: Quota | None = None
         self.hooks: Hooks | None = None
         self.nudges: list[bytes] = []
+        self.audit: Audit | None = None
         self.trust: Trust = TRUST
         self.trouble = ""
         self.signer = SIGNER
@@ -101,6 +102,7 @@ class World:
             quota=self.quota,
             hooks=self.hooks,
             nudge=self.nudges.append,
+            audit=self.audit,
         )
 
     def push(self, *parts: Files) -> Push:
@@ -145,7 +147,8 @@ class World:
     def survey(self) -> Survey:
         """What the functions find now."""
         self.look_at_trust()
-        return survey(self.store, self.trust, self.together, self.clock.now(), trouble=self.trouble)
+        now = self.clock.now()
+        return survey(self.store, self.trust, self.together, now, trouble=self.trouble, audit=self.audit)
 
     def roll_back(self, to: str) -> Outcome:
         return roll_back(self.context, DeploymentId(to), Deadline(self.clock, 25.0))
