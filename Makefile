@@ -18,6 +18,9 @@ PULLER_CODE := $(addprefix shared/,__init__.py core puller config.py errors.py l
 PULLER_PIP  := --only-binary=:all: --implementation cp --python-version 3.11 --platform manylinux_2_34_$(PULLER_ARCH) \
 	--platform manylinux_2_28_$(PULLER_ARCH) --platform manylinux2014_$(PULLER_ARCH)
 
+# The version has one home, which the tests read as well.
+NEO4J := $(shell sed -n 's|.*<neo4j.version>\(.*\)</.*|\1|p' tests/neo4j/pom.xml)
+
 .PHONY: run push validate test bench history fuzz mutants puller lint format clean
 .DEFAULT_GOAL := run
 
@@ -27,7 +30,7 @@ run: $(VENV)/.runtime
 push: $(VENV)/.runtime
 	@$(BIN)/python -m shared.cli push --data "$(DATA)"
 
-test: $(VENV)/.development $(VENV)/.node $(VENV)/.puller
+test: $(VENV)/.development $(VENV)/.node $(VENV)/.puller $(VENV)/.neo4j
 	$(BIN)/python -m pytest $(ARGS)
 
 bench: $(VENV)/.development $(VENV)/.puller
@@ -71,6 +74,17 @@ $(VENV)/.node: tests/node/package.json $(VENV)/.runtime
 	@if command -v npm >/dev/null; then npm install --prefix tests/node --no-package-lock --no-audit --no-fund --ignore-scripts --silent; \
 	else echo "npm not found: the tests on GitHub's example payloads will be skipped" >&2; fi
 	@touch $@
+
+# Neo4j's Community server. The folder appears whole or not at all; what could not be fetched is tried again the next time.
+# Without Maven and Java, docker's image serves; without all of them the tests that need a server are skipped, in CI they fail.
+$(VENV)/.neo4j: tests/neo4j/pom.xml $(VENV)/.runtime
+	@rm -rf $(VENV)/neo4j $(VENV)/neo4j.part
+	@if command -v mvn >/dev/null && command -v java >/dev/null; then \
+		mvn --quiet --batch-mode --file tests/neo4j/pom.xml dependency:copy-dependencies \
+			-DoutputDirectory="$(CURDIR)/$(VENV)/neo4j.part" >&2 && mv $(VENV)/neo4j.part $(VENV)/neo4j; \
+	elif command -v docker >/dev/null; then docker pull --quiet "neo4j:$(NEO4J)-community" >&2; \
+	else echo "neither Maven with Java nor docker found: the tests on a real Neo4j need one of them" >&2; fi && touch $@ \
+	|| { echo "Neo4j could not be fetched: the tests on a real one cannot run" >&2; test -z "$$CI"; }
 
 $(PULLER): $(VENV)/.development requirements.txt $(shell find $(PULLER_CODE) -name '*.py')
 	rm -rf build/puller

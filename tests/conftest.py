@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from _pytest.terminal import TerminalReporter
 
+pytest_plugins = ["tests.neo4j.fixtures"]
+
 hypothesis.settings.register_profile("local", deadline=None)
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "local")
