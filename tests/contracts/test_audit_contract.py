@@ -144,7 +144,7 @@ def test_a_version_that_comes_back_was_first_deployed_when_it_was(subject: Subje
     subject.write(batch(*rows), at=(0, 0))
     graph = subject.look()
     assert graph.versions[f"a@{'1' * 40}"]["deployed_at"] == graph.deployments["1-1"]["timestamp"]
-    assert ("ROLLED_BACK_TO", "3-1".replace("3-1", "1-3"), "1-1") in graph.edges
+    assert ("ROLLED_BACK_TO", "1-3", "1-1") in graph.edges
 
 
 def test_a_withheld_version_that_is_let_go_is_the_same_node(subject: Subject) -> None:

@@ -62,5 +62,5 @@ def _plain(properties: dict[str, Any], *left_out: str) -> dict[str, object]:
     return {
         key: str(value.to_native()) if hasattr(value, "to_native") else value
         for key, value in properties.items()
-        if key not in {"channel", "repo", *left_out}
+        if key not in {"channel", "repo", *left_out} and value != []
     }
