@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from shared.adapters.neo4j_audit import Neo4jAudit
@@ -29,6 +30,40 @@ def real(
     """The adapter on that server, or on a proxy before it."""
     uri = server.uri if through is None else f"bolt://127.0.0.1:{through.port}"
     return Neo4jAudit(uri, server.user, password or server.password, channel=channel, repo=REPO)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """All nodes and edges, as a backup of the whole database would hold them."""
+
+    nodes: list[dict[str, Any]]
+    edges: list[dict[str, Any]]
+
+
+def snapshot(server: Server) -> Snapshot:
+    """Back the database up."""
+    with server.driver() as driver:
+        nodes = driver.execute_query(
+            "MATCH (n) RETURN elementId(n) AS key, labels(n)[0] AS label, properties(n) AS node"
+        )
+        edges = driver.execute_query(
+            "MATCH (a)-[r]->(b) RETURN elementId(a) AS a, elementId(b) AS b, type(r) AS type, properties(r) AS edge"
+        )
+        return Snapshot([dict(record) for record in nodes.records], [dict(record) for record in edges.records])
+
+
+def put_back(server: Server, held: Snapshot) -> None:
+    """Restore that backup; constraints and indexes stay."""
+    with server.driver() as driver, driver.session() as session:
+        session.run("MATCH (n) DETACH DELETE n").consume()
+        keys = {}
+        for row in held.nodes:
+            made = session.run(f"CREATE (n:{row['label']}) SET n = $node RETURN elementId(n) AS key", node=row["node"])  # type: ignore[arg-type]
+            keys[row["key"]] = made.single(strict=True)["key"]
+        for row in held.edges:
+            both = "MATCH (a), (b) WHERE elementId(a) = $a AND elementId(b) = $b"
+            query = f"{both} CREATE (a)-[r:{row['type']}]->(b) SET r = $edge"
+            session.run(query, a=keys[row["a"]], b=keys[row["b"]], edge=row["edge"]).consume()  # type: ignore[arg-type]
 
 
 def dumped(server: Server, *, channel: str = CHANNEL, repo: str = REPO) -> Graph:

@@ -1,9 +1,10 @@
-"""Restores on real files: a SQLite store, a volume, and the operator's own tool; each ends READY at the head."""
+"""Restores for real: a SQLite store, a volume, a Neo4j server, and the operator's own tool; each ends READY at the head."""
 
 from __future__ import annotations
 
 import shutil
 from contextlib import suppress
+from itertools import product
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +14,9 @@ from shared.cli import trust_home
 from shared.cli.trust_home import Line
 from shared.core.states import Condition
 from shared.errors import PausedError
+from shared.service.audit import catch_up
+from shared.service.context import Deadline
+from tests.fakes.neo4j_graph import Snapshot, dumped, put_back, real, snapshot
 from tests.fakes.world import MAIN, REPO, SIGNER, World, skill
 from tests.puller.edge import Edge
 
@@ -20,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from shared.core.states import State
+    from tests.neo4j.server import Server
 
 PASSPHRASE = "correct horse battery"
 
@@ -29,6 +34,7 @@ class Installation:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.graph: tuple[Server, Snapshot]
         self.world = World(store=SqliteStore(folder / "bucket" / "store.db"))
         line = Line(channel="prod", repo=REPO, ref=MAIN)
         self.home = trust_home.begin(folder / "operator", PASSPHRASE, line, SIGNER.public_key, SIGNER.key_id)
@@ -46,6 +52,9 @@ class Installation:
     def restore(self, *parts: str) -> None:
         """Put the copies back; whoever works on them begins anew, as after a real restore."""
         for part in parts:
+            if part == "graph":
+                put_back(*self.graph)
+                continue
             shutil.rmtree(self.folder / part)
             shutil.copytree(self.folder / f"{part}.snapshot", self.folder / part, symlinks=True)
         self.world.store = SqliteStore(self.folder / "bucket" / "store.db")
@@ -57,6 +66,7 @@ class Installation:
         for _ in range(rounds):
             with suppress(PausedError):
                 self.world.poll()
+            catch_up(self.world.context, Deadline(self.world.clock, 60.0))
             self.edge.look()
             self.world.clock.move(61)
 
@@ -98,6 +108,57 @@ def installation(tmp_path: Path) -> Installation:
 
 READY = (Condition.READY, Condition.READY)
 PAUSED = (Condition.PAUSED, Condition.PAUSED)
+
+
+@pytest.fixture
+def graphed(tmp_path: Path, graph_server: Server) -> Installation:
+    """The same with an audit graph, whose snapshot is of deployment 1-2 too."""
+    built = Installation(tmp_path)
+    built.world.audit = real(graph_server)
+    for text in ("One.", "Two."):
+        built.world.deploy(skill("a", text), skill("b"))
+        built.edge.look()
+    built.snapshot("bucket", "volume")
+    built.graph = (graph_server, snapshot(graph_server))
+    for text in ("Three.", "Four."):
+        built.world.clock.move(61)
+        built.world.deploy(skill("a", text), skill("b"))
+        built.edge.look()
+    built.world.clock.move(61)
+    built.edge.look()
+    return built
+
+
+PARTS = [
+    tuple(part for part, taken in zip(("bucket", "volume", "graph"), which, strict=True) if taken)
+    for which in product((False, True), repeat=3)
+]
+
+
+@pytest.mark.parametrize("pushes", [False, True], ids=["same head", "new commit"])
+@pytest.mark.parametrize("parts", PARTS, ids=lambda parts: "+".join(parts) or "nothing")
+def test_any_restore_ends_ready_at_the_head_with_a_whole_graph(
+    graphed: Installation, graph_server: Server, parts: tuple[str, ...], *, pushes: bool
+) -> None:
+    # Where the bucket alone forgot, and anybody else remembers, a person must say that this was meant.
+    needs_operator = "bucket" in parts and parts != ("bucket", "volume", "graph")
+    graphed.restore(*parts)
+    if pushes:
+        graphed.world.push(skill("a", "Five."), skill("b"))
+    if needs_operator:
+        graphed.edge.look()
+        graphed.go_on()
+        assert graphed.conditions()[0] is Condition.PAUSED
+        assert graphed.states()[0].reasons == ("mismatch_detected",)
+        graphed.bump()
+    graphed.go_on()
+    assert graphed.conditions() == READY
+    assert graphed.is_at_head()
+    assert graphed.world.pointer.epoch == (2 if needs_operator else 1)
+    held = dumped(graph_server)
+    assert held.head is not None
+    assert held.head[:2] == held.position.number == (graphed.world.pointer.epoch, graphed.world.pointer.seq)
+    assert graphed.world.summary.audit == {"deployment": graphed.world.pointer.deployment}
 
 
 @pytest.mark.parametrize("pushes", [False, True], ids=["same head", "new commit"])
