@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import neo4j
 import pytest
 from neo4j.exceptions import DriverError, IncompleteCommit, ServiceUnavailable
 
 from tests.tcp_proxy import TcpProxy, Trap
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tests.neo4j.server import Server
 
@@ -165,7 +167,24 @@ def test_a_server_that_stalls_from_the_beginning_is_given_up_in_time(
     assert 0.4 < time.monotonic() - started < 5
 
 
-def _cut_when_sprung(proxy: TcpProxy, work: object) -> None:
+def test_a_query_that_stalls_is_left_in_time_by_the_async_driver(graph_server: Server, graph_proxy: TcpProxy) -> None:
+    async def ask_and_wait() -> None:
+        uri, auth = f"bolt://127.0.0.1:{graph_proxy.port}", (graph_server.user, graph_server.password)
+        async with neo4j.AsyncGraphDatabase.driver(uri, auth=auth) as driver, driver.session() as session:
+            await (await session.run("RETURN 1")).consume()
+            graph_proxy.fail(Trap(b"RETURN 42"))
+            # The blocking driver has no limit of its own here: it waits as long as the server once told it to, or for ever.
+            async with asyncio.timeout(0.5):
+                await (await session.run("RETURN 42")).consume()
+
+    started = time.monotonic()
+    with pytest.raises(TimeoutError):
+        asyncio.run(ask_and_wait())
+    assert graph_proxy.sprung.is_set()
+    assert time.monotonic() - started < 5
+
+
+def _cut_when_sprung(proxy: TcpProxy, work: Callable[[], None]) -> None:
     def cut() -> None:
         assert proxy.sprung.wait(PATIENCE_SECONDS)
         proxy.cut()
@@ -173,7 +192,7 @@ def _cut_when_sprung(proxy: TcpProxy, work: object) -> None:
     thread = threading.Thread(target=cut)
     thread.start()
     try:
-        work()  # type: ignore[operator]
+        work()
     finally:
         thread.join()
 

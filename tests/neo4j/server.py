@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 USER = "neo4j"
 PASSWORD = "only-for-tests"
 FIRST_PASSWORD = "neo4j"
-START_SECONDS = 60.0
+START_SECONDS = 90.0
 EMPTY_SECONDS = 30.0
 
 
@@ -77,6 +77,8 @@ class OwnServer(Server):
         super().__init__(f"bolt://127.0.0.1:{runner.port}", USER, PASSWORD)
         self._runner = runner
         self._has_password = False
+        # A test kills it from another thread, too, and must not find it running still when it starts it again.
+        self._turn = threading.Lock()
 
     def start(self) -> None:
         """Start it and wait until it answers; does nothing if it runs.
@@ -85,8 +87,9 @@ class OwnServer(Server):
             RuntimeError: it ended again; the end of its log is in the message.
             TimeoutError: it did not answer in time.
         """
-        if not self._runner.runs():
-            self._runner.start()
+        with self._turn:
+            if not self._runner.runs():
+                self._runner.start()
         if not self._has_password:
             with self.driver(auth=(USER, FIRST_PASSWORD)) as driver:
                 self._wait_for(lambda: _take_password(driver))
@@ -96,11 +99,13 @@ class OwnServer(Server):
 
     def stop(self) -> None:
         """Let it end in order."""
-        self._runner.stop()
+        with self._turn:
+            self._runner.stop()
 
     def kill(self) -> None:
         """End it as a crash does."""
-        self._runner.kill()
+        with self._turn:
+            self._runner.kill()
 
     def remove(self) -> None:
         """End it for good."""
