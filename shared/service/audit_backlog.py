@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from shared.model import Digest, Pointer
     from shared.service.context import Context
 
-MAX_ROWS = 250
+MAX_ROWS = 500
 """Of one transaction, which a graph holds in memory until it ends."""
 MAX_MANIFEST_BYTES = 48 * 1024 * 1024
 """Of all manifests that are held at once."""
