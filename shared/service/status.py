@@ -1,12 +1,10 @@
-"""What monitors and operators are told: health, the skills, the history. Every answer costs a bounded number of reads."""
+"""What operators are told: the skills, the history. Every answer costs a bounded number of reads."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from shared.core.decide import changes
-from shared.core.health import Evidence, health_of
 from shared.core.manifest import empty_manifest, withheld_document
 from shared.core.names import CURRENT, parse_deployment
 from shared.core.summary import brief, line_of
@@ -14,49 +12,13 @@ from shared.core.verify import UnverifiedPointer, read_pointer
 from shared.errors import InputError, NotFoundError
 from shared.model import Action, DeploymentId
 from shared.service.objects import read_manifest, read_record
-from shared.service.survey import survey
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from shared.model import LiveSkill, Manifest, Pointer, SkillId, Trust
     from shared.ports import Store, Together
 
 MAX_PAGE = 200
 _HISTORY_PAGE = 50
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Watched:
-    """The settings that health is measured by."""
-
-    webhook_configured: bool
-    poll_seconds: float
-
-
-def health(
-    store: Store, trust: Trust, together: Together, now: datetime, settings: Watched, *, trouble: str = ""
-) -> dict[str, object]:
-    """Read pointer, summary and the pullers' reports side by side and describe the health.
-
-    Args:
-        store: Where.
-        trust: Whose signature counts.
-        together: Runs the reads side by side.
-        now: The time.
-        settings: What is measured by.
-        trouble: What the walk of the trust met, empty when nothing.
-    """
-    found = survey(store, trust, together, now, trouble=trouble)
-    evidence = Evidence(
-        pointer=found.offered,
-        summary=found.summary,
-        pullers=found.reports,
-        webhook_configured=settings.webhook_configured,
-        poll_seconds=settings.poll_seconds,
-        state=found.state,
-    )
-    return health_of(evidence, now)
 
 
 def skills(store: Store, trust: Trust, *, after: str, limit: int) -> dict[str, object]:

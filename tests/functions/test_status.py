@@ -20,8 +20,9 @@ def test_health_is_open_and_red_before_anything_was_deployed(cloud: Cloud) -> No
     assert set(answer.json or {}) >= SHAPE
 
 
-def test_health_is_green_after_a_deployment_and_has_the_promised_shape(cloud: Cloud) -> None:
+def test_health_is_green_once_a_deployment_is_installed_and_has_the_promised_shape(cloud: Cloud) -> None:
     cloud.webhook(cloud.push())
+    cloud.follow()
     answer = cloud.call("status", "GET", "/health")
     health = answer.json or {}
     assert (answer.status_code, health["status"]) == (200, "healthy")
@@ -32,6 +33,18 @@ def test_health_is_green_after_a_deployment_and_has_the_promised_shape(cloud: Cl
     assert health["skills"] == {"count": 2, "withheld": 0, "last_updated": ["a", "b"]}
     assert health["last_deployment"]["trigger"] == "webhook"
     assert health["recent_deployments"] == ["1-1"]
+    indicators = {each["name"]: (each["value"], each["target"], each["met"]) for each in health["kpis"]["indicators"]}
+    assert indicators["webhook_success_rate"] == (1.0, "> 0.99", True)
+    assert indicators["gateway_uptime"] == (None, "> 0.999", None)
+
+
+def test_health_is_red_while_a_puller_that_has_a_key_was_never_heard_of(cloud: Cloud) -> None:
+    cloud.webhook(cloud.push())
+    answer = cloud.call("status", "GET", "/health")
+    (puller,) = (answer.json or {})["services"]["pullers"]
+    assert (answer.status_code, puller["id"], puller["status"], puller["last_report"]) == (503, "edge", "silent", None)
+    cloud.set("PULLER_KEY_HASHES", None)
+    assert cloud.call("status", "GET", "/health").status_code == 200
 
 
 def test_health_goes_red_when_no_head_was_read_for_three_polling_intervals(cloud: Cloud) -> None:
@@ -43,6 +56,7 @@ def test_health_goes_red_when_no_head_was_read_for_three_polling_intervals(cloud
 
 def test_health_names_the_fault_of_the_last_sync_until_a_poll_succeeds(cloud: Cloud) -> None:
     cloud.webhook(cloud.push())
+    cloud.follow()
     cloud.set("SOURCE_URL", "/nowhere")
     cloud.operator("poll", "POST", "/api/poll")
     faulty = cloud.call("status", "GET", "/health").json or {}
