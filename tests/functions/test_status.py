@@ -119,6 +119,9 @@ def test_one_deployment_tells_what_it_changed(cloud: Cloud) -> None:
     assert told["published"] == [{"name": "a", "version": "1.1.0", "previous_version": "1.0.0"}]
     assert told["removed"] == ["b"]
     assert told["held"]["c"]["reason"] == "rejected"
+    assert [finding["code"] for finding in told["held"]["c"]["findings"]] == ["FM_MISSING"]
+    assert (told["previous"], told["action"], told["rolled_back_to"], told["withheld"]) == ("1-1", "deploy", None, 1)
+    assert told["asked_at"] <= told["timestamp"]
     assert cloud.operator("status", "GET", "/api/deployments/1-3").status_code == 404
 
 
@@ -127,3 +130,28 @@ def test_a_limit_out_of_bounds_is_400(cloud: Cloud, query: str) -> None:
     cloud.webhook(cloud.push())
     answer = cloud.operator("status", "GET", f"/api/skills?{query}")
     assert (answer.status_code, answer.json["code"]) == (400, "LIMIT_INVALID")  # type: ignore[index]
+
+
+def test_a_deployment_whose_manifest_was_collected_still_tells_what_was_signed(cloud: Cloud) -> None:
+    cloud.webhook(cloud.push())
+    cloud.repo.write("a/SKILL.md", skill_text("a", "New.", "1.1.0"))
+    cloud.repo.commit("Change a")
+    cloud.webhook(cloud.push())
+    name = f"objects/{(cloud.operator('status', 'GET', '/api/deployments/1-1').json or {})['manifest']}"
+    stored = cloud.store.get(name)
+    assert stored is not None
+    cloud.store.delete(name, if_generation=stored.generation)
+    for deployment in ("1-1", "1-2"):
+        answer = cloud.operator("status", "GET", f"/api/deployments/{deployment}")
+        assert (answer.status_code, (answer.json or {})["id"]) == (200, deployment)
+        assert [(answer.json or {})[key] for key in ("published", "removed", "held")] == [None, None, None]
+
+
+def test_a_rollback_tells_what_it_went_back_to(cloud: Cloud) -> None:
+    cloud.webhook(cloud.push())
+    cloud.repo.write("a/SKILL.md", skill_text("a", "New.", "1.1.0"))
+    cloud.repo.commit("Change a")
+    cloud.webhook(cloud.push())
+    cloud.operator("sync", "POST", "/api/rollback", {"to": "1-1"})
+    told = cloud.operator("status", "GET", "/api/deployments/1-3").json or {}
+    assert (told["rolled_back_to"], told["trigger"], told["held"]["a"]["reason"]) == ("1-1", "rollback", "rolled_back")
