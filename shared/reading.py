@@ -14,22 +14,24 @@ if TYPE_CHECKING:
 
 def health(found: Settings) -> dict[str, object]:
     """Describe the health; a store that cannot be read, or holds what nobody signed, is an answer too."""
+    from shared.core.auth import puller_ids
     from shared.core.health import unreadable
-    from shared.service import status
+    from shared.service.health import Watched, glance, health
 
-    configured = bool(found.webhook_secrets)
-    watched = status.Watched(webhook_configured=configured, poll_seconds=found.polling_interval_seconds)
+    watched = Watched(
+        webhook_configured=bool(found.webhook_secrets),
+        poll_seconds=found.polling_interval_seconds,
+        pullers=puller_ids(found.puller_key_hashes),
+    )
     try:
-        return status.health(
-            wiring.store(found),
-            wiring.trust(found),
-            wiring.together(),
-            wiring.now(),
-            watched,
-            trouble=wiring.trust_trouble(found),
-        )
+        store, trust, now = wiring.store(found), wiring.trust(found), wiring.now()
+        seen = glance(store, trust, wiring.together(), now, watched.pullers)
+        if seen.verdict.reason and (fresh := wiring.trust(found, fresh=True)) != trust:
+            # What this process knew was old: an operator has opened an epoch, or changed a signer, a moment ago.
+            seen, trust = glance(store, fresh, wiring.together(), now, watched.pullers), fresh
+        return health(seen, trust, now, watched, trouble=wiring.trust_trouble(found))
     except (RejectedError, UnavailableError) as error:
-        return unreadable(error.code, wiring.now(), webhook_configured=configured)
+        return unreadable(error.code, wiring.now(), webhook_configured=watched.webhook_configured)
 
 
 def current_pointer(found: Settings) -> tuple[bytes, str]:

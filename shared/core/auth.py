@@ -54,6 +54,12 @@ def authenticate_puller(authorization: str | None, hashes: Sequence[str]) -> str
     return matching[0]
 
 
+def puller_ids(hashes: Sequence[str]) -> tuple[str, ...]:
+    """Return whom lines of `PULLER_KEY_HASHES` name, each once; a line that is none names nobody, and lets nobody in."""
+    named = (line.partition(":")[0] for line in hashes)
+    return tuple(dict.fromkeys(puller for puller in named if is_slug(puller)))
+
+
 def key_digest(key: str) -> str:
     """Return the SHA-256 of a key, hex: what is kept and compared in its place."""
     return hashlib.sha256(key.encode(errors="replace")).hexdigest()

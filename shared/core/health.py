@@ -6,27 +6,33 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from shared.core.names import parse_timestamp, timestamp
-from shared.core.report import NOT_FOLLOWING
+from shared.core.kpis import kpis
+from shared.core.names import parse_deployment, parse_timestamp, timestamp
+from shared.core.report import follows
 from shared.core.states import Condition, State
-from shared.core.summary import LATENCY_BUCKETS_MS, Summary, blocked_until
+from shared.core.summary import Summary, blocked_until
 from shared.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from shared.model import Pointer
 
 STALE_AFTER_POLLS = 3
 SILENT_AFTER = timedelta(minutes=5)
+"""Every puller tells each minute how things stand: five in a row did not come."""
+BEHIND_AFTER = timedelta(minutes=2)
+"""A puller looks every two seconds, and a proof of reload takes up to 30 s, and again for going back: that is done by then."""
+HELD_AFTER = timedelta(minutes=2)
+"""What heals by itself, such as a clock or a gateway that starts anew, has done so by then."""
+_ALLOWANCES = {"behind": BEHIND_AFTER, "held": HELD_AFTER}
 _RECENT = 10
-_COUNTERS = ("webhooks", "webhooks_lost", "polls", "deployments", "rejected", "failed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """What was read. `pullers` holds each puller's last report, as `serving` keeps it."""
+    """What was read. `pullers` holds each puller's last report, as `serving` keeps it; of one that never reported its id."""
 
     pointer: Pointer | None
     summary: Summary
@@ -39,9 +45,10 @@ class Evidence:
 def health_of(evidence: Evidence, now: datetime) -> dict[str, object]:
     """Describe the service's health.
 
-    Unhealthy: no head was read for three polling intervals, nothing was ever deployed, or the state is PAUSED. Degraded: the
-    state is, the last sync failed, or a puller is silent, behind or held: it refuses what it is offered, or could not prove
-    that its gateway loaded it. What is withheld is its author's business and no fault.
+    Unhealthy: no head was read for three polling intervals, nothing was ever deployed, the state is PAUSED, or a puller is
+    silent, or behind or held for more than its allowance. Degraded: the state is, the last sync failed, or a puller is held:
+    it refuses what it is offered, or could not prove that its gateway loaded it. One that is behind for a moment is at work,
+    which is no fault; neither is what is withheld, its author's business.
 
     Args:
         evidence: What was read.
@@ -51,12 +58,12 @@ def health_of(evidence: Evidence, now: datetime) -> dict[str, object]:
         The answer of `GET /health`.
     """
     poller = _poller(evidence, now)
-    pullers = [_puller(report, evidence.pointer, now) for report in evidence.pullers]
+    pullers = [_puller(report, evidence, now) for report in evidence.pullers]
     lines = [dict(line) for line in reversed(evidence.summary.deployments)]
     newest = lines[0] if lines else {}
     pointer = evidence.pointer
     return {
-        "status": _status(evidence, poller, pullers),
+        "status": _status(evidence, poller, pullers, now),
         "timestamp": timestamp(now),
         "state": evidence.state.condition.value,
         "reasons": list(evidence.state.reasons),
@@ -79,7 +86,7 @@ def health_of(evidence: Evidence, now: datetime) -> dict[str, object]:
         },
         "last_deployment": _brief(newest) if newest else None,
         "recent_deployments": [str(line["id"]) for line in lines[:_RECENT]],
-        "kpis": kpis(evidence.summary),
+        "kpis": kpis(evidence.summary, evidence.pullers, now),
     }
 
 
@@ -102,35 +109,16 @@ def unreadable(code: str, now: datetime, *, webhook_configured: bool) -> dict[st
     return {**health_of(nothing, now), "error": code}
 
 
-def kpis(summary: Summary) -> dict[str, object]:
-    """Sum up the days on record: counts, the share of syncs that did not fail, and bounds of the latency's percentiles.
-
-    `deployment_success_rate` is (deployments + rejected) / (deployments + rejected + failed). The percentiles are the upper
-    bounds, in milliseconds, of the histogram's buckets from call to moved pointer; None where nothing was measured or it
-    took longer than the last bound.
-    """
-    totals = {key: _total(summary, key) for key in _COUNTERS}
-    finished = totals["deployments"] + totals["rejected"]
-    attempts = finished + totals["failed"]
-    return {
-        **totals,
-        "deployment_success_rate": round(finished / attempts, 4) if attempts else None,
-        "latency_p50_ms": _percentile(summary, 0.5),
-        "latency_p95_ms": _percentile(summary, 0.95),
-    }
-
-
-def _status(evidence: Evidence, poller: Mapping[str, object], pullers: Sequence[Mapping[str, object]]) -> str:
+def _status(
+    evidence: Evidence, poller: Mapping[str, object], pullers: Sequence[Mapping[str, object]], now: datetime
+) -> str:
     condition = evidence.state.condition
     if evidence.pointer is None or poller["status"] != "running" or condition is Condition.PAUSED:
         return "unhealthy"
-    if (
-        condition is not Condition.READY
-        or poller.get("error")
-        or any(puller["status"] != "current" for puller in pullers)
-    ):
-        return "degraded"
-    return "healthy"
+    if any(_is_red(puller, now) for puller in pullers):
+        return "unhealthy"
+    is_held = any(puller["status"] == "held" for puller in pullers)
+    return "degraded" if condition is not Condition.READY or poller.get("error") or is_held else "healthy"
 
 
 def _poller(evidence: Evidence, now: datetime) -> dict[str, object]:
@@ -154,48 +142,44 @@ def _poller(evidence: Evidence, now: datetime) -> dict[str, object]:
     }
 
 
-def _puller(report: Mapping[str, object], pointer: Pointer | None, now: datetime) -> dict[str, object]:
-    last, deployment = str(report.get("last_report")), report.get("deployment")
+def _puller(report: Mapping[str, object], evidence: Evidence, now: datetime) -> dict[str, object]:
+    last, deployment, pointer = report.get("last_report"), report.get("deployment"), evidence.pointer
+    status, since = "current", None
     if _is_older(last, SILENT_AFTER, now):
-        status = "silent"
-    elif report.get("outcome") in NOT_FOLLOWING or report.get("state") == Condition.PAUSED:
-        status = "held"
+        status, since = "silent", last
+    elif not follows(report):
+        status, since = "held", report.get("not_following_since")
     elif pointer is not None and deployment != pointer.deployment:
-        status = "behind"
-    else:
-        status = "current"
+        status, since = "behind", _behind_since(deployment, pointer, evidence.summary)
     described = {"id": report.get("id"), "status": status, "last_report": last, "deployment": deployment}
     told = {key: report.get(key) for key in ("state", "trust_version")}
-    return {**described, **told, "reasons": report.get("reasons", [])}
+    return {**described, **told, "reasons": report.get("reasons", []), "since": since}
 
 
-def _is_older(written: str, age: timedelta, now: datetime) -> bool:
+def _behind_since(deployment: object, pointer: Pointer, summary: Summary) -> str:
+    """Say when that was deployed which a puller ought to have installed next, as far back as the summary reaches."""
+    at = pointer.deployed_at
     try:
-        return now - parse_timestamp(written) > age
+        stands = parse_deployment(str(deployment))
+    except InputError:  # it has none, or says nothing that could be one
+        return at
+    missed = (str(line.get("timestamp")) for line in summary.deployments if parse_deployment(str(line["id"])) > stands)
+    return min([at, *missed])
+
+
+def _is_red(puller: Mapping[str, object], now: datetime) -> bool:
+    allowance = _ALLOWANCES.get(str(puller["status"]))
+    return puller["status"] == "silent" or (
+        allowance is not None and puller["since"] is not None and _is_older(puller["since"], allowance, now)
+    )
+
+
+def _is_older(written: object, age: timedelta, now: datetime) -> bool:
+    try:
+        return now - parse_timestamp(str(written)) > age
     except InputError:  # a time that nobody can read proves nothing
         return True
 
 
 def _brief(line: Mapping[str, object]) -> dict[str, object]:
     return {key: line.get(key) for key in ("id", "timestamp", "commit_sha", "status", "trigger")}
-
-
-def _total(summary: Summary, key: str) -> int:
-    return sum(value for value in (day.get(key) for day in summary.days.values()) if isinstance(value, int))
-
-
-def _percentile(summary: Summary, share: float) -> int | None:
-    histogram = [sum(counts) for counts in zip(*_histograms(summary), strict=True)]
-    seen, wanted = 0, share * sum(histogram)
-    for bound, amount in zip(LATENCY_BUCKETS_MS, histogram, strict=False):
-        seen += amount
-        if seen and seen >= wanted:
-            return bound
-    return None
-
-
-def _histograms(summary: Summary) -> Iterator[list[int]]:
-    for day in summary.days.values():
-        counts = day.get("latency")
-        if isinstance(counts, list) and len(counts) == len(LATENCY_BUCKETS_MS) + 1:
-            yield [item if isinstance(item, int) else 0 for item in counts]

@@ -1,4 +1,4 @@
-"""A puller's report: what of it is kept, in which bounds, and what of it is news. Who sent it is the caller's business.
+"""A puller's report: what of it is kept, and in which bounds. Who sent it is the caller's business, what it adds `tally`'s.
 
 A puller may be broken or in wrong hands: every member has a form and a bound, and what goes on into the audit trail is made
 of ids, codes and paths alone.
@@ -7,16 +7,14 @@ of ids, codes and paths alone.
 from __future__ import annotations
 
 import base64
-import re
 from typing import TYPE_CHECKING
 
-from shared.core.events import event
 from shared.core.names import is_digest, is_slug, parse_deployment, parse_timestamp
 from shared.core.states import Condition
 from shared.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from shared.core.rewind import Witness
 
@@ -29,7 +27,9 @@ MAX_LISTED = 50
 MAX_TEXT = 256
 MAX_FAILED = 8
 """Deployments that failed one after the other; more of them do not lead to the first any sooner."""
-_CODE = re.compile(r"[a-z0-9]+(?:_[a-z0-9]+)*")
+MAX_COUNT = 10**11
+"""Of milliseconds that a puller measured: about three years."""
+_PROOFS = ("holds", "open")
 _WHAT = ("changed", "missing", "added")
 _ACTIONS = ("repaired", "reported", "kept")
 
@@ -51,7 +51,7 @@ def kept_report(puller: str, report: Mapping[str, object], floor: Witness | None
         "schema": SCHEMA,
         "id": puller,
         "last_report": at,
-        "at": _time(report),
+        "at": _time(report, "at"),
         "outcome": _choice(report.get("outcome"), "outcome", OUTCOMES),
         "deployment": _text(report, "deployment"),
         "manifest": _text(report, "manifest"),
@@ -61,38 +61,17 @@ def kept_report(puller: str, report: Mapping[str, object], floor: Witness | None
         "failed": _failed(report.get("failed")),
         "failed_before": _failed_before(report),
         "drift": _drift(report),
+        "install": _install(report.get("install")),
+        "gateway": _gateway(report.get("gateway")),
         "state": None if _text(report, "state") is None else _choice(report["state"], "state", tuple(Condition)),
         "trust_version": version if isinstance(version, int) and not isinstance(version, bool) else None,
         "floor": None if floor is None else _floor(floor),
     }
 
 
-def news_of(kept: Mapping[str, object], former: Mapping[str, object]) -> list[tuple[str, bytes]]:
-    """List the events of a report as object name and content: files that drifted, a deployment that newly failed.
-
-    The drift's name is made of puller and time of the report, so that a report that is sent again tells it once.
-
-    Args:
-        kept: The report, as `kept_report` made it.
-        former: The same puller's report before it; an empty one when there is none.
-    """
-    at = str(kept["at"] or kept["last_report"])
-    return [event(at, key, kind, {"puller": kept["id"], **details}) for key, kind, details in _news(kept, former)]
-
-
-def _news(kept: Mapping[str, object], former: Mapping[str, object]) -> Iterator[tuple[str, str, dict[str, object]]]:
-    if kept["drift"]:
-        yield f"drift-{kept['id']}", "drift", {"files": kept["drift"]}
-    failed, reasons = kept["failed"], kept["reasons"]
-    if not isinstance(failed, dict) or not isinstance(reasons, list) or _names(failed) == _names(former.get("failed")):
-        return
-    codes = [reason for reason in reasons if _CODE.fullmatch(reason)]
-    yield f"{failed['deployment']}-held-{kept['id']}", "held", {**failed, "reasons": codes}
-
-
-def _names(failed: object) -> tuple[object, object] | None:
-    # Which skills were lost may be told better the next time; the deployment that failed is the same.
-    return (failed.get("deployment"), failed.get("manifest")) if isinstance(failed, dict) else None
+def follows(report: Mapping[str, object]) -> bool:
+    """Whether a kept report says that its puller serves what is live, and is not kept from it."""
+    return report.get("outcome") not in NOT_FOLLOWING and report.get("state") != Condition.PAUSED
 
 
 def _failed(value: object) -> dict[str, object] | None:
@@ -139,6 +118,37 @@ def _drift(report: Mapping[str, object]) -> list[dict[str, object]]:
     ]
 
 
+def _install(value: object) -> dict[str, object] | None:
+    """What is told of the install of `deployment`: how long before the report it ended, and how its proof did."""
+    if value is None:
+        return None
+    if not isinstance(value, dict):
+        raise _invalid("'install' must be an object, or null")
+    ago, proof = value.get("ago_ms"), value.get("proof")
+    return {
+        "ago_ms": None if ago is None else _count(ago, "ago_ms"),
+        "proof": None if proof is None else _choice(proof, "proof", _PROOFS),
+    }
+
+
+def _gateway(value: object) -> dict[str, object] | None:
+    """For how long this process of the puller has watched its gateway since it began, and for how long that was up."""
+    if value is None:
+        return None
+    if not isinstance(value, dict) or value.get("since") is None:
+        raise _invalid("'gateway' must be an object that says since when it counts, or null")
+    watched, up = _count(value.get("watched_ms"), "watched_ms"), _count(value.get("up_ms"), "up_ms")
+    if up > watched:
+        raise _invalid("a gateway was not up for longer than it was watched")
+    return {"since": _time(value, "since"), "watched_ms": watched, "up_ms": up}
+
+
+def _count(value: object, key: str) -> int:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_COUNT:
+        return value
+    raise _invalid(f"{key!r} must be a whole number from 0 to {MAX_COUNT}")
+
+
 def _printable(value: object) -> str:
     if not isinstance(value, str):
         raise _invalid("the path of a drift must be a text")
@@ -146,12 +156,12 @@ def _printable(value: object) -> str:
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in value[:MAX_TEXT])
 
 
-def _time(report: Mapping[str, object]) -> str | None:
-    value = _text(report, "at")
+def _time(report: Mapping[str, object], key: str) -> str | None:
+    value = _text(report, key)
     try:
         return value if value is None or parse_timestamp(value) else None
     except InputError:
-        raise _invalid("'at' must be a time, YYYY-MM-DDTHH:MM:SS.mmmZ, or null") from None
+        raise _invalid(f"{key!r} must be a time, YYYY-MM-DDTHH:MM:SS.mmmZ, or null") from None
 
 
 def _floor(floor: Witness) -> dict[str, object]:
@@ -159,6 +169,7 @@ def _floor(floor: Witness) -> dict[str, object]:
         "deployment": floor.pointer.deployment,
         "manifest": floor.pointer.manifest.sha256,
         "issued_at": floor.pointer.issued_at,
+        "asked_at": floor.pointer.asked_at,
         "envelope": base64.b64encode(floor.envelope).decode(),
     }
 

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 MAX_FAILURES = 8
 """In a row; the functions undo the first, and are told of the others."""
+_PROOFS = {Proof.HOLDS: "holds", Proof.OPEN: "open"}
+"""As the reports have them; a deployment that failed is told by itself."""
 
 
 class Applier:
@@ -56,6 +58,8 @@ class Applier:
         self._clock = installer.clock
         self._layouts = layouts
         self._snapshots = snapshots
+        self._landed: tuple[DeploymentId, float] | None = None
+        self._proved: tuple[DeploymentId, str] | None = None
         self.memory = memory
         self.prover = prover
 
@@ -85,6 +89,8 @@ class Applier:
             self.memory.state = done.state
             return self.stand(pointer)
         self._remember_installed(done.state, deployment)
+        if not known:
+            self._landed = (deployment, self._clock.monotonic())
         self.relax()
         log.info(
             "Installed deployment",
@@ -135,6 +141,19 @@ class Applier:
             log.warning(
                 "The gateway does not stand what is installed, and it cannot be put back yet", detail=str(error)
             )
+
+    def told(self) -> dict[str, object]:
+        """Say what the functions count: how long ago this process installed what stands there, how its proof ended, uptime.
+
+        It goes along with every report, since any may be the first that gets through; what was told before counts once.
+        """
+        news: dict[str, object] = {}
+        if self._landed is not None and self._landed[0] == self.memory.state.deployment:
+            news["ago_ms"] = round(1000 * (self._clock.monotonic() - self._landed[1]))
+        if self._proved is not None and self._proved[0] == self.memory.state.deployment:
+            news["proof"] = self._proved[1]
+        gateway = {} if self.prover is None else {"gateway": self.prover.uptime.document()}
+        return {**({"install": news} if news else {}), **gateway}
 
     def finish(self, trust: Trust) -> None:
         """Complete an install that was cut short, though what is offered now is refused: a mixture must not be served.
@@ -197,6 +216,8 @@ class Applier:
             self._end_proof("Nobody can be asked any more whether the gateway has loaded what was installed")
             return None
         verdict = self.prover.prove(proving, installed, at_once=at_once)
+        if verdict.proof in _PROOFS:
+            self._proved = (proving.deployment, _PROOFS[verdict.proof])
         if verdict.proof is Proof.HOLDS:
             self._end_proof("The gateway has loaded what was installed", detail=verdict.detail)
             return None

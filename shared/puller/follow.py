@@ -74,7 +74,7 @@ class Follower:
         self._trust = trust
         self._check = PointerCheck(client, trust, clock)
         self._clock = clock
-        self._reporter = Reporter(client, clock)
+        self._reporter = Reporter(client, clock, applier.told)
         self.upkeep = upkeep
         self.prover = applier.prover
         # Not remembered over a restart: the first look always compares the disk with the manifest.
@@ -121,6 +121,7 @@ class Follower:
         if word.outcome is Result.UNREACHABLE:
             self._log_unreachable(word.reasons[0], ending.detail)
             self._reporter.keep(drift)
+            self._look_at_gateway()
             return word.outcome
         self._unreachable = ""
         if word.reasons and self._reporter.is_new_trouble(word):
@@ -129,9 +130,12 @@ class Follower:
         self._look_after()
         return word.outcome
 
-    def _look_after(self) -> None:
+    def _look_at_gateway(self) -> None:
         if self.prover is not None:
             self.prover.look_sometimes()
+
+    def _look_after(self) -> None:
+        self._look_at_gateway()
         if self._looked_after is not self.state and self._applier.look_after():
             self._looked_after = self.state
         self._applier.relax()

@@ -20,6 +20,7 @@ from shared.puller.layout import FLAT_SUFFIX, TREE
 from shared.puller.proof import Change, judge, listed_before
 from shared.puller.sighting import STOPPED
 from shared.puller.state import Proving
+from shared.puller.uptime import Uptime
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -41,7 +42,7 @@ SETTLING_SECONDS = 2.0
 PENDING_SECONDS = 10.0
 """So long a skill that may never be listed is waited for."""
 FRESH_SECONDS = 60.0
-"""A routine look is made that often, so that an install need not wait for a gateway that takes long to answer."""
+"""A routine look is made that often: an install need not wait for a slow gateway, and for how long it was up is known."""
 QUICK_SECONDS = 1.0
 """A gateway that answers sooner is asked anew before an install."""
 AGAIN_SECONDS = 10.0
@@ -94,6 +95,7 @@ class Prover:
         self._last: Sighting | None = None
         self._looked_at = float("-inf")
         self._took = 0.0
+        self.uptime = Uptime(clock)
         self.proofs = {Proof.HOLDS: 0, Proof.FAILS: 0}
         """How many deployments were proved, and failed, since this process began."""
 
@@ -108,6 +110,8 @@ class Prover:
         self._last = self._probe.look()
         self._looked_at = self._clock.monotonic()
         self._took = self._looked_at - began
+        if self._last.code != STOPPED:
+            self.uptime.note(healthy=self._last.healthy)
         return self._last
 
     def look_sometimes(self) -> None:

@@ -13,7 +13,7 @@ from shared.errors import InputError, SkillSyncError
 from shared.puller.state_file import failed_document
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from shared.ports import Clock
     from shared.puller.client import ReleaseClient
@@ -60,11 +60,13 @@ class Reporter:
     Args:
         client: The release function.
         clock: For dates, and for the heartbeat.
+        counted: Says, at the moment of sending, what the functions count.
     """
 
-    def __init__(self, client: ReleaseClient, clock: Clock) -> None:
+    def __init__(self, client: ReleaseClient, clock: Clock, counted: Callable[[], Mapping[str, object]] = dict) -> None:
         self._client = client
         self._clock = clock
+        self._counted = counted
         self._last: Word | None = None
         self._troubles: set[Word] = set()
         self._pending: Word | None = None
@@ -110,7 +112,8 @@ class Reporter:
 
     def _send(self, word: Word, state: State) -> None:
         try:
-            self._client.report(report_document(word, state, self._pending_at, self._pending_drift))
+            document = report_document(word, state, self._pending_at, self._pending_drift)
+            self._client.report({**document, **self._counted()})
         except SkillSyncError as error:
             if error.code != self._fault:
                 log.warning("The report was not taken", code=error.code, detail=error.message)

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 from shared.core.canonical import canonical_bytes, parse_object
 from shared.core.names import CURRENT, is_digest, parse_deployment, puller_name, record_name, timestamp
-from shared.core.report import kept_report, news_of
+from shared.core.news import events_of, with_news
+from shared.core.report import kept_report
 from shared.core.states import LATCHING, Condition
+from shared.core.tally import with_tally
 from shared.core.verify import etag_of
 from shared.errors import ConflictError, InputError, NotFoundError
 from shared.model import DeploymentId, Digest
@@ -65,7 +67,7 @@ def served_record(store: Store, deployment: str) -> bytes:
 
 
 def accept_report(store: Store, trust: Trust, puller: str, report: dict[str, object], now: datetime) -> None:
-    """Keep a puller's newest report, and write down what is news in it.
+    """Keep a puller's newest report with what all of them add up to, and write down what is news in it.
 
     Only what has the right form is kept, and its floor only when our own signature on it holds. A deployment that failed
     its health check is not undone here: who answers pullers holds no signing key, so the next poll does it.
@@ -83,20 +85,26 @@ def accept_report(store: Store, trust: Trust, puller: str, report: dict[str, obj
     """
     floor = proved_floor(trust, report.get("floor"))
     kept = kept_report(puller, report, floor, timestamp(now))
-    document = canonical_bytes(kept)
     name = puller_name(puller)
     _tell(store, trust, kept, floor, now)
     for _ in range(_ATTEMPTS):
         stored = store.get(name)
-        # Before the report is kept: what a crash leaves out is told when the report comes again.
-        for told, data in news_of(kept, _former(stored)):
-            tell(store, told, data, now)
+        former = _former(stored)
+        # What a crash left out: once the report that is kept makes way for the next, nobody knows of it any more.
+        _write(store, events_of(former), now)
+        whole = with_news(with_tally(kept, former), former)
         try:
-            store.put(name, document, if_generation=0 if stored is None else stored.generation)
+            store.put(name, canonical_bytes(whole), if_generation=0 if stored is None else stored.generation)
         except ConflictError:
             continue
+        _write(store, events_of(whole), now)
         return
     raise ConflictError("REPORT_BUSY", "this puller's report kept changing under the write")
+
+
+def _write(store: Store, events: list[tuple[str, bytes]], now: datetime) -> None:
+    for name, data in events:
+        tell(store, name, data, now)
 
 
 def _former(stored: StoredObject | None) -> dict[str, object]:

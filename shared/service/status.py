@@ -1,62 +1,24 @@
-"""What monitors and operators are told: health, the skills, the history. Every answer costs a bounded number of reads."""
+"""What operators are told: the skills, the history. Every answer costs a bounded number of reads."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from shared.core.decide import changes
-from shared.core.health import Evidence, health_of
 from shared.core.manifest import empty_manifest, withheld_document
 from shared.core.names import CURRENT, parse_deployment
-from shared.core.summary import brief, line_of
+from shared.core.summary import brief
 from shared.core.verify import UnverifiedPointer, read_pointer
 from shared.errors import InputError, NotFoundError
 from shared.model import Action, DeploymentId
 from shared.service.objects import read_manifest, read_record
-from shared.service.survey import survey
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from shared.model import LiveSkill, Manifest, Pointer, SkillId, Trust
     from shared.ports import Store, Together
 
 MAX_PAGE = 200
 _HISTORY_PAGE = 50
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Watched:
-    """The settings that health is measured by."""
-
-    webhook_configured: bool
-    poll_seconds: float
-
-
-def health(
-    store: Store, trust: Trust, together: Together, now: datetime, settings: Watched, *, trouble: str = ""
-) -> dict[str, object]:
-    """Read pointer, summary and the pullers' reports side by side and describe the health.
-
-    Args:
-        store: Where.
-        trust: Whose signature counts.
-        together: Runs the reads side by side.
-        now: The time.
-        settings: What is measured by.
-        trouble: What the walk of the trust met, empty when nothing.
-    """
-    found = survey(store, trust, together, now, trouble=trouble)
-    evidence = Evidence(
-        pointer=found.offered,
-        summary=found.summary,
-        pullers=found.reports,
-        webhook_configured=settings.webhook_configured,
-        poll_seconds=settings.poll_seconds,
-        state=found.state,
-    )
-    return health_of(evidence, now)
 
 
 def skills(store: Store, trust: Trust, *, after: str, limit: int) -> dict[str, object]:
@@ -114,7 +76,9 @@ def deployments(store: Store, trust: Trust, together: Together, *, before: str |
 
 
 def deployment(store: Store, trust: Trust, name: str) -> dict[str, object]:
-    """Describe one deployment with what it changed against its predecessor.
+    """Describe one deployment with what it changed against its predecessor, and what was found in what it withheld.
+
+    `published`, `removed` and `held` are None where the manifests were collected: of what is not known nothing is told.
 
     Raises:
         InputError: `DEPLOYMENT_ID_INVALID`.
@@ -124,6 +88,21 @@ def deployment(store: Store, trust: Trust, name: str) -> dict[str, object]:
     pointer = _pointer_of(store, trust, _live(store, trust), DeploymentId(name))
     if pointer is None:
         raise NotFoundError("DEPLOYMENT_UNKNOWN", f"there is no record of deployment {name}")
+    signed = {
+        **brief(pointer),
+        "asked_at": pointer.asked_at,
+        "previous": pointer.previous,
+        "previous_commit": pointer.previous_commit,
+        "history_rewritten": pointer.history_rewritten,
+        "manifest": pointer.manifest.sha256,
+    }
+    try:
+        return {**signed, **_changes(store, pointer)}
+    except NotFoundError:
+        return {**signed, **dict.fromkeys(("withheld", "published", "removed", "held"))}
+
+
+def _changes(store: Store, pointer: Pointer) -> dict[str, object]:
     after = read_manifest(store, pointer.manifest.sha256)
     nothing = empty_manifest(channel=after.channel, repo=after.repo, root=after.root, rules=after.rules)
     before = read_manifest(store, pointer.history[-1][1]) if pointer.history else nothing
@@ -131,9 +110,7 @@ def deployment(store: Store, trust: Trust, name: str) -> dict[str, object]:
         before = after  # an epoch opens with what was live
     decision = changes(before, after)
     return {
-        **line_of(pointer, decision),
-        "previous_commit": pointer.previous_commit,
-        "manifest": pointer.manifest.sha256,
+        "withheld": len(after.withheld),
         "published": [_change(before, after, key) for key in decision.published],
         "removed": list(decision.removed),
         "held": {item.id: withheld_document(item) for item in decision.withheld},

@@ -66,7 +66,7 @@ def survey(
         ]
     )
     summary = Summary() if stored is None else parse_summary(stored.data)
-    pointer = None if current is None else _readable(current.data, trust)
+    pointer = None if current is None else readable(current.data, trust)
     witnesses, orphans = witnesses_of(store, trust, together, summary, pointer, reports)
     witnesses += [witness for witness in remembered if witness is not None]
     verdict = judge_store(None if current is None else current.data, witnesses, trust, now, orphans=orphans)
@@ -76,10 +76,10 @@ def survey(
         verdict = judge_store(None if current is None else current.data, witnesses, trust, now, orphans=orphans)
     known = proved_latches(store, trust, summary.latches)
     latches = with_latch(known, verdict.reason, trust, timestamp(now))
-    troubles = [reason for reason in (verdict.reason, trouble, _expired(trust, now)) if reason]
+    troubles = [reason for reason in (verdict.reason, trouble, expired(trust, now)) if reason]
     return Survey(
         current=current,
-        offered=None if current is None else _readable(current.data, trust),
+        offered=None if current is None else readable(current.data, trust),
         summary=summary,
         summary_generation=0 if stored is None else stored.generation,
         reports=reports,
@@ -90,12 +90,14 @@ def survey(
     )
 
 
-def _readable(envelope: bytes, trust: Trust) -> Pointer | None:
+def readable(envelope: bytes, trust: Trust) -> Pointer | None:
+    """Return what an envelope says, if one of our signers wrote it, be it of this epoch or an older one."""
     try:
         return read_former(UnverifiedPointer(envelope), trust)
     except UnverifiedError:
         return None
 
 
-def _expired(trust: Trust, now: datetime) -> str:
+def expired(trust: Trust, now: datetime) -> str:
+    """Return `trust_expired` when it is; else an empty text."""
     return TRUST_EXPIRED if trust.expires_at and parse_timestamp(trust.expires_at) <= now else ""

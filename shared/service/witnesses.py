@@ -61,7 +61,7 @@ def witnesses_of(
         pointer: What the store says is live.
         reports: The pullers' last ones.
     """
-    found = [witness for report in reports if (witness := _of_report(report, trust)) is not None]
+    found = floors_of(reports, trust)
     orphans: list[Witness] = []
     for number, record in _records(store, together, _numbers(store, summary, pointer)):
         for proved, kept in ((_witness("record", record, trust), found), (_orphan(record, trust), orphans)):
@@ -69,6 +69,11 @@ def witnesses_of(
             if proved is not None and (proved.pointer.epoch, proved.pointer.seq) == number:
                 kept.append(proved)
     return found, orphans
+
+
+def floors_of(reports: Iterable[Mapping[str, object]], trust: Trust) -> list[Witness]:
+    """Return what pullers remember, as far as our own signature proves it."""
+    return [witness for report in reports if (witness := _of_report(report, trust)) is not None]
 
 
 def _numbers(store: Store, summary: Summary, pointer: Pointer | None) -> list[tuple[int, int]]:

@@ -14,7 +14,7 @@ import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
-from tests.bench import puller, puller_measures, validation
+from tests.bench import health, puller, puller_measures, validation
 from tests.bench.measures import document, table
 from tests.bench.play import play
 from tests.bench.targets import verdicts
@@ -41,6 +41,13 @@ def main() -> int:
         print(("\n" if scenes else "") + validation.told(gate))
         found += validation.verdicts(gate)
         results["validation"] = asdict(gate)
+    if options.history:
+        print(f"/health, {options.history} deployments ...", file=sys.stderr, flush=True)
+        with tempfile.TemporaryDirectory(prefix="skill-sync-bench-") as folder:
+            asked = health.measure(Path(folder), deployments=options.history)
+        print("\n" + health.told(asked))
+        found += health.verdicts(asked)
+        results["health"] = asdict(asked)
     if not options.without_puller:
         print(f"puller, {options.puller_skills} skills ...", file=sys.stderr, flush=True)
         with tempfile.TemporaryDirectory(prefix="skill-sync-bench-") as folder:
@@ -67,6 +74,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--pushes", type=int, default=50, help="one-file pushes a scene (default: %(default)s)")
     parser.add_argument("--polls", type=int, default=10, help="unchanged polls a scene (default: %(default)s)")
     parser.add_argument("--without-validation", action="store_true", help="leave out what the gate can do")
+    parser.add_argument(
+        "--history", type=int, default=10_000, help="deployments on record for /health; 0 leaves it out (%(default)s)"
+    )
     parser.add_argument(
         "--puller-skills", type=int, default=10_000, help="skills on the puller's volume (default: %(default)s)"
     )

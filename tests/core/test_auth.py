@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from shared.core.auth import authenticate_puller, check_api_key, key_digest
+from shared.core.auth import authenticate_puller, check_api_key, key_digest, puller_ids
 from shared.errors import ConfigError, DeniedError
 
 KEY, OTHER = "k" * 40, "o" * 40
@@ -77,3 +77,18 @@ def test_a_malformed_line_of_hashes_is_a_setting_that_is_wrong(line: str) -> Non
         authenticate_puller(f"Bearer {KEY}", [*HASHES, line])
     assert caught.value.code == "PULLER_KEY_HASHES_INVALID"
     assert line[:20] not in str(caught.value) or not line
+
+
+@pytest.mark.parametrize(
+    ("hashes", "ids"),
+    [
+        ((), ()),
+        (("edge:abc",), ("edge",)),
+        (("edge:new", "other:x", "edge:old"), ("edge", "other")),
+        (("edge", ":abc", "../x:abc", "A b:abc", "x" * 65 + ":abc"), ("edge",)),
+    ],
+)
+def test_the_pullers_that_have_a_key_are_named_once_and_rubbish_names_nobody(
+    hashes: tuple[str, ...], ids: tuple[str, ...]
+) -> None:
+    assert puller_ids(hashes) == ids

@@ -7,19 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from shared.core.decide import Decision
-from shared.core.health import Evidence, health_of, kpis, unreadable
+from shared.core.health import BEHIND_AFTER, HELD_AFTER, SILENT_AFTER, Evidence, health_of, unreadable
 from shared.core.names import timestamp
 from shared.core.states import Condition, State
-from shared.core.summary import (
-    Summary,
-    count,
-    line_of,
-    with_deployments,
-    with_failure,
-    with_latency,
-    with_poll,
-    with_webhook,
-)
+from shared.core.summary import Summary, line_of, with_deployments, with_failure, with_poll, with_webhook
 from tests.core.samples import NOW, a_live_skill, a_manifest, a_pointer, a_withheld, commit
 
 if TYPE_CHECKING:
@@ -66,7 +57,7 @@ def test_health_has_the_shape_that_monitors_read() -> None:
     assert webhook == {"status": "enabled", "configured": True, "last_received": at(0), "last_lost": None}
     assert audit == {"status": "disabled", "pending": 0}
     told = {"id": "p", "status": "current", "last_report": at(0), "deployment": "1-3", "reasons": []}
-    assert pullers == [{**told, "state": None, "trust_version": None}]
+    assert pullers == [{**told, "state": None, "trust_version": None, "since": None}]
     assert found["skills"] == {"count": 3, "withheld": 1, "last_updated": ["a"]}
     assert found["last_deployment"] == {
         "id": "1-3",
@@ -106,25 +97,86 @@ def test_a_failure_degrades_it_until_a_poll_succeeds() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "status"),
+    ("changes", "status", "overall"),
     [
-        ({}, "current"),
-        ({"outcome": "installed"}, "current"),
-        ({"deployment": "1-2"}, "behind"),
-        ({"deployment": None}, "behind"),
-        ({"outcome": "refused"}, "held"),
-        ({"outcome": "failed", "deployment": "1-2"}, "held"),
-        ({"outcome": "held", "deployment": "1-2", "reasons": ["skill_lost"]}, "held"),
-        ({"outcome": "unproved", "reasons": ["gateway_down"]}, "held"),
-        ({"last_report": at(-4.01), "outcome": "failed"}, "silent"),
-        ({"last_report": None}, "silent"),
-        ({"last_report": "zzz"}, "silent"),
+        ({}, "current", "healthy"),
+        ({"outcome": "installed"}, "current", "healthy"),
+        ({"deployment": "1-2"}, "behind", "healthy"),
+        ({"deployment": None}, "behind", "healthy"),
+        ({"deployment": "x"}, "behind", "healthy"),
+        ({"outcome": "refused"}, "held", "degraded"),
+        ({"outcome": "failed", "deployment": "1-2"}, "held", "degraded"),
+        ({"outcome": "held", "deployment": "1-2", "reasons": ["skill_lost"]}, "held", "degraded"),
+        ({"outcome": "unproved", "reasons": ["gateway_down"]}, "held", "degraded"),
+        ({"state": "PAUSED"}, "held", "degraded"),
+        ({"last_report": at(-4.01), "outcome": "failed"}, "silent", "unhealthy"),
+        ({"last_report": None}, "silent", "unhealthy"),
+        ({"last_report": "zzz"}, "silent", "unhealthy"),
     ],
 )
-def test_a_puller_that_does_not_follow_degrades_it(changes: dict[str, object], status: str) -> None:
+def test_a_puller_that_does_not_follow_is_told_and_only_what_may_last_is_a_fault(
+    changes: dict[str, object], status: str, overall: str
+) -> None:
     found = health(1, a_report(id="q"), a_report(**changes))
     assert [puller["status"] for puller in found["services"]["pullers"]] == ["current", status]
-    assert found["status"] == ("healthy" if status == "current" else "degraded")
+    assert found["status"] == overall
+
+
+def test_a_puller_that_never_reported_is_silent_and_says_nothing_else() -> None:
+    found = health(1, {"id": "new"})
+    assert found["services"]["pullers"] == [
+        {
+            "id": "new",
+            "status": "silent",
+            "last_report": None,
+            "deployment": None,
+            "state": None,
+            "trust_version": None,
+            "reasons": [],
+            "since": None,
+        }
+    ]
+    assert found["status"] == "unhealthy"
+
+
+@pytest.mark.parametrize(
+    ("allowance", "changes"),
+    [
+        (SILENT_AFTER, {"last_report": at(0)}),
+        (BEHIND_AFTER, {"deployment": "1-2", "last_report": at(2)}),
+        (BEHIND_AFTER, {"deployment": None, "last_report": at(2)}),
+        (HELD_AFTER, {"outcome": "held", "not_following_since": at(0), "last_report": at(2)}),
+        (HELD_AFTER, {"outcome": "unproved", "not_following_since": at(0), "last_report": at(2)}),
+        (HELD_AFTER, {"state": "PAUSED", "not_following_since": at(0), "last_report": at(2)}),
+    ],
+)
+def test_each_allowance_ends_in_red(allowance: timedelta, changes: dict[str, object]) -> None:
+    minutes = allowance.total_seconds() / 60
+    assert health(minutes, a_report(**changes))["status"] != "unhealthy"
+    assert health(minutes + 0.001, a_report(**changes))["status"] == "unhealthy"
+
+
+def test_one_that_is_left_further_and_further_behind_is_behind_since_the_first_it_missed() -> None:
+    """Each deployment would begin the allowance anew, if that were measured by the live one."""
+    live = replace(POINTER, deployed_at=at(9), head_checked_at=at(9))
+    lines = tuple({**line, "timestamp": at(3 * int(str(line["id"])[-1]))} for line in a_summary().deployments)
+    summary = replace(a_summary(), deployments=lines)
+    found = health(9.5, a_report(deployment="1-1", last_report=at(9)), pointer=live, summary=summary)
+    assert (found["services"]["pullers"][0]["since"], found["status"]) == (at(6), "unhealthy")
+    found = health(9.5, a_report(deployment="1-2", last_report=at(9)), pointer=live, summary=summary)
+    assert (found["services"]["pullers"][0]["since"], found["status"]) == (at(9), "healthy")
+
+
+def test_what_was_kept_before_anybody_noted_since_when_it_does_not_follow_is_degraded() -> None:
+    for since in (None, 7):
+        found = health(4, a_report(outcome="held", not_following_since=since))
+        assert found["status"] == ("degraded" if since is None else "unhealthy")
+
+
+def test_whatever_all_pullers_did_counts_in_the_key_figures() -> None:
+    days = {at(0)[:10]: {"proved": 1, "watched_ms": 100, "up_ms": 100}}
+    found = health(1, a_report(days=days), a_report(id="q", days=days))["kpis"]["indicators"]
+    assert {each["name"]: each["met"] for each in found}["gateway_uptime"] is True
 
 
 def test_what_is_withheld_is_its_authors_business_and_no_fault() -> None:
@@ -142,44 +194,3 @@ def test_a_store_that_cannot_be_read_is_unhealthy_with_the_reason() -> None:
     found = unreadable("STORE_UNAVAILABLE", NOW, webhook_configured=True)
     assert (found["status"], found["error"]) == ("unhealthy", "STORE_UNAVAILABLE")
     assert found.keys() >= health().keys()
-
-
-def test_the_success_rate_counts_rejections_as_work_done() -> None:
-    summary = Summary()
-    for what, times in {"deployments": 6, "rejected": 2, "failed": 2, "polls": 30, "webhooks": 5}.items():
-        for number in range(times):
-            summary = count(summary, f"2026-11-{1 + number % 3:02}", what)
-    found = kpis(summary)
-    assert (found["deployments"], found["rejected"], found["failed"], found["polls"], found["webhooks"]) == (
-        6,
-        2,
-        2,
-        30,
-        5,
-    )
-    assert found["deployment_success_rate"] == 0.8
-
-
-def test_percentiles_are_the_upper_bounds_of_their_buckets() -> None:
-    summary = Summary()
-    for number in range(20):
-        summary = with_latency(summary, f"2026-11-{1 + number % 3:02}", 300.0 if number < 18 else 9000.0)
-    assert (kpis(summary)["latency_p50_ms"], kpis(summary)["latency_p95_ms"]) == (500, 25_000)
-
-
-def test_without_anything_measured_there_are_no_rates() -> None:
-    found = kpis(Summary())
-    assert (found["deployment_success_rate"], found["latency_p50_ms"], found["latency_p95_ms"]) == (None, None, None)
-
-
-def test_what_took_longer_than_the_last_bound_has_no_upper_bound() -> None:
-    assert kpis(with_latency(Summary(), "2026-11-21", 10**6))["latency_p95_ms"] is None
-
-
-def test_counters_that_are_damaged_count_as_nothing() -> None:
-    days = {
-        "2026-11-20": {"deployments": "x", "latency": [1, 2]},
-        "2026-11-21": {"deployments": 1, "latency": ["x"] * 8},
-    }
-    assert kpis(Summary(days=days))["deployments"] == 1
-    assert kpis(Summary(days=days))["latency_p50_ms"] is None

@@ -107,6 +107,10 @@ class Cloud:
         headers = {"Authorization": f"Bearer {key}", **arguments.pop("headers", {})}  # type: ignore[dict-item]
         return self.call("release", method, path, headers=headers, **arguments)
 
+    def follow(self, deployment: str = "1-1") -> None:
+        """The puller reports that it has installed this one."""
+        self.puller("POST", "/v1/report", json={"outcome": "installed", "deployment": deployment})
+
 
 def skill_text(name: str, text: str = "Text.", version: str = "1.0.0") -> str:
     """A valid SKILL.md."""

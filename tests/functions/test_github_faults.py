@@ -249,6 +249,7 @@ def test_what_stays_broken_has_a_name_in_health_and_one_event(
         assert (answer.status_code, code(answer)) == (status, expected)
         assert TOKEN not in answer.text
     assert forge.text == OLD
+    forge.cloud.follow()
     assert (forge.poller()["error"], forge.health()["status"]) == (expected, "degraded")
     assert [event["code"] for event in forge.events("failed")] == [expected]
     if status == 503:

@@ -20,8 +20,9 @@ def test_health_is_open_and_red_before_anything_was_deployed(cloud: Cloud) -> No
     assert set(answer.json or {}) >= SHAPE
 
 
-def test_health_is_green_after_a_deployment_and_has_the_promised_shape(cloud: Cloud) -> None:
+def test_health_is_green_once_a_deployment_is_installed_and_has_the_promised_shape(cloud: Cloud) -> None:
     cloud.webhook(cloud.push())
+    cloud.follow()
     answer = cloud.call("status", "GET", "/health")
     health = answer.json or {}
     assert (answer.status_code, health["status"]) == (200, "healthy")
@@ -32,6 +33,18 @@ def test_health_is_green_after_a_deployment_and_has_the_promised_shape(cloud: Cl
     assert health["skills"] == {"count": 2, "withheld": 0, "last_updated": ["a", "b"]}
     assert health["last_deployment"]["trigger"] == "webhook"
     assert health["recent_deployments"] == ["1-1"]
+    indicators = {each["name"]: (each["value"], each["target"], each["met"]) for each in health["kpis"]["indicators"]}
+    assert indicators["webhook_success_rate"] == (1.0, "> 0.99", True)
+    assert indicators["gateway_uptime"] == (None, "> 0.999", None)
+
+
+def test_health_is_red_while_a_puller_that_has_a_key_was_never_heard_of(cloud: Cloud) -> None:
+    cloud.webhook(cloud.push())
+    answer = cloud.call("status", "GET", "/health")
+    (puller,) = (answer.json or {})["services"]["pullers"]
+    assert (answer.status_code, puller["id"], puller["status"], puller["last_report"]) == (503, "edge", "silent", None)
+    cloud.set("PULLER_KEY_HASHES", None)
+    assert cloud.call("status", "GET", "/health").status_code == 200
 
 
 def test_health_goes_red_when_no_head_was_read_for_three_polling_intervals(cloud: Cloud) -> None:
@@ -43,6 +56,7 @@ def test_health_goes_red_when_no_head_was_read_for_three_polling_intervals(cloud
 
 def test_health_names_the_fault_of_the_last_sync_until_a_poll_succeeds(cloud: Cloud) -> None:
     cloud.webhook(cloud.push())
+    cloud.follow()
     cloud.set("SOURCE_URL", "/nowhere")
     cloud.operator("poll", "POST", "/api/poll")
     faulty = cloud.call("status", "GET", "/health").json or {}
@@ -105,6 +119,9 @@ def test_one_deployment_tells_what_it_changed(cloud: Cloud) -> None:
     assert told["published"] == [{"name": "a", "version": "1.1.0", "previous_version": "1.0.0"}]
     assert told["removed"] == ["b"]
     assert told["held"]["c"]["reason"] == "rejected"
+    assert [finding["code"] for finding in told["held"]["c"]["findings"]] == ["FM_MISSING"]
+    assert (told["previous"], told["action"], told["rolled_back_to"], told["withheld"]) == ("1-1", "deploy", None, 1)
+    assert told["asked_at"] <= told["timestamp"]
     assert cloud.operator("status", "GET", "/api/deployments/1-3").status_code == 404
 
 
@@ -113,3 +130,28 @@ def test_a_limit_out_of_bounds_is_400(cloud: Cloud, query: str) -> None:
     cloud.webhook(cloud.push())
     answer = cloud.operator("status", "GET", f"/api/skills?{query}")
     assert (answer.status_code, answer.json["code"]) == (400, "LIMIT_INVALID")  # type: ignore[index]
+
+
+def test_a_deployment_whose_manifest_was_collected_still_tells_what_was_signed(cloud: Cloud) -> None:
+    cloud.webhook(cloud.push())
+    cloud.repo.write("a/SKILL.md", skill_text("a", "New.", "1.1.0"))
+    cloud.repo.commit("Change a")
+    cloud.webhook(cloud.push())
+    name = f"objects/{(cloud.operator('status', 'GET', '/api/deployments/1-1').json or {})['manifest']}"
+    stored = cloud.store.get(name)
+    assert stored is not None
+    cloud.store.delete(name, if_generation=stored.generation)
+    for deployment in ("1-1", "1-2"):
+        answer = cloud.operator("status", "GET", f"/api/deployments/{deployment}")
+        assert (answer.status_code, (answer.json or {})["id"]) == (200, deployment)
+        assert [(answer.json or {})[key] for key in ("published", "removed", "held")] == [None, None, None]
+
+
+def test_a_rollback_tells_what_it_went_back_to(cloud: Cloud) -> None:
+    cloud.webhook(cloud.push())
+    cloud.repo.write("a/SKILL.md", skill_text("a", "New.", "1.1.0"))
+    cloud.repo.commit("Change a")
+    cloud.webhook(cloud.push())
+    cloud.operator("sync", "POST", "/api/rollback", {"to": "1-1"})
+    told = cloud.operator("status", "GET", "/api/deployments/1-3").json or {}
+    assert (told["rolled_back_to"], told["trigger"], told["held"]["a"]["reason"]) == ("1-1", "rollback", "rolled_back")

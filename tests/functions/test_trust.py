@@ -172,6 +172,7 @@ def test_a_trust_that_does_not_follow_degrades_and_blocks_nothing(deployed: Clou
     assert push(deployed, "Still.").status_code == 200
     state = deployed.operator("status", "GET", "/api/operational-state").json
     assert (state["state"], state["reasons"], state["serving"]) == ("DEGRADED", ["trust_invalid"], "1-2")
+    deployed.follow("1-2")
     health = deployed.call("status", "GET", "/health")
     assert (health.status_code, health.json["status"]) == (200, "degraded")
     gates = deployed.operator("status", "GET", "/api/boot-status").json["gates"]
@@ -230,3 +231,16 @@ def test_one_failed_read_of_the_trust_latches_nothing(deployed: Cloud) -> None:
         other.poll()
     assert poll_while_the_trust_cannot_be_read(deployed).status_code == 503
     assert deployed.operator("poll", "POST", "/api/poll").status_code == 200
+
+
+def test_health_looks_for_a_newer_trust_before_it_speaks_of_a_pause(deployed: Cloud) -> None:
+    deployed.follow()
+    assert deployed.call("status", "GET", "/health").status_code == 200
+    upload(deployed, TRUST, epoch=2)
+    # Another instance publishes in the new epoch; this one has looked at the trust a moment ago.
+    deployed.set("STORE_URI", f"sqlite://{deployed.store_path.parent}/./{deployed.store_path.name}")
+    assert deployed.operator("poll", "POST", "/api/poll").status_code == 200
+    deployed.follow("2-1")
+    deployed.set("STORE_URI", f"sqlite://{deployed.store_path}")
+    health = deployed.call("status", "GET", "/health")
+    assert (health.status_code, health.json["state"], health.json["last_deployment"]["id"]) == (200, "READY", "2-1")

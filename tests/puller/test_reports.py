@@ -50,8 +50,9 @@ def test_a_report_says_all_of_the_contract(edge: Edge) -> None:
     (report,) = edge.function.reports
     assert set(report) == {
         *("outcome", "deployment", "manifest", "installed_at", "at", "reasons", "displaced", "floor"),
-        *("state", "trust_version"),
+        *("state", "trust_version", "install"),
     }
+    assert report["install"] == {"ago_ms": 0}
     assert (report["outcome"], report["deployment"], report["displaced"]) == ("installed", "1-2", ["b.md"])
     assert report["manifest"] == edge.world.pointer.manifest.sha256
     assert report["installed_at"] == report["at"] == "2026-11-21T12:00:00.000Z"
