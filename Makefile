@@ -33,7 +33,7 @@ push: $(VENV)/.runtime
 test: $(VENV)/.development $(VENV)/.node $(VENV)/.puller $(VENV)/.neo4j
 	$(BIN)/python -m pytest $(ARGS)
 
-bench: $(VENV)/.development $(VENV)/.puller
+bench: $(VENV)/.development $(VENV)/.puller $(VENV)/.neo4j
 	$(BIN)/python -m tests.bench $(ARGS)
 
 history: $(VENV)/.development

@@ -22,6 +22,7 @@ def health(found: Settings) -> dict[str, object]:
         webhook_configured=bool(found.webhook_secrets),
         poll_seconds=found.polling_interval_seconds,
         pullers=puller_ids(found.puller_key_hashes),
+        audit_configured=found.neo4j_uri is not None,
     )
     try:
         store, trust, now = wiring.store(found), wiring.trust(found), wiring.now()

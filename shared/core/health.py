@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from shared.core.audit_note import audit_health
 from shared.core.kpis import kpis
 from shared.core.names import parse_deployment, parse_timestamp, timestamp
 from shared.core.report import follows
@@ -40,15 +41,16 @@ class Evidence:
     webhook_configured: bool
     poll_seconds: float
     state: State
+    audit_configured: bool = False
 
 
 def health_of(evidence: Evidence, now: datetime) -> dict[str, object]:
     """Describe the service's health.
 
     Unhealthy: no head was read for three polling intervals, nothing was ever deployed, the state is PAUSED, or a puller is
-    silent, or behind or held for more than its allowance. Degraded: the state is, the last sync failed, or a puller is held:
-    it refuses what it is offered, or could not prove that its gateway loaded it. One that is behind for a moment is at work,
-    which is no fault; neither is what is withheld, its author's business.
+    silent, or behind or held for more than its allowance. Degraded: the state is, the last sync failed, the audit graph
+    cannot be fed, or a puller is held: it refuses what it is offered, or could not prove that its gateway loaded it. One
+    that is behind for a moment is at work, which is no fault; neither is what is withheld, its author's business.
 
     Args:
         evidence: What was read.
@@ -58,12 +60,13 @@ def health_of(evidence: Evidence, now: datetime) -> dict[str, object]:
         The answer of `GET /health`.
     """
     poller = _poller(evidence, now)
+    audit = audit_health(evidence.summary, evidence.pointer, configured=evidence.audit_configured)
     pullers = [_puller(report, evidence, now) for report in evidence.pullers]
     lines = [dict(line) for line in reversed(evidence.summary.deployments)]
     newest = lines[0] if lines else {}
     pointer = evidence.pointer
     return {
-        "status": _status(evidence, poller, pullers, now),
+        "status": _status(evidence, [poller, audit], pullers, now),
         "timestamp": timestamp(now),
         "state": evidence.state.condition.value,
         "reasons": list(evidence.state.reasons),
@@ -75,8 +78,7 @@ def health_of(evidence: Evidence, now: datetime) -> dict[str, object]:
                 "last_received": evidence.summary.webhook.get("last_received"),
                 "last_lost": evidence.summary.webhook.get("last_lost"),
             },
-            # The audit graph comes with a later version; nothing is pending where nothing is kept.
-            "audit": {"status": "disabled", "pending": 0},
+            "audit": audit,
             "pullers": pullers,
         },
         "skills": {
@@ -110,15 +112,19 @@ def unreadable(code: str, now: datetime, *, webhook_configured: bool) -> dict[st
 
 
 def _status(
-    evidence: Evidence, poller: Mapping[str, object], pullers: Sequence[Mapping[str, object]], now: datetime
+    evidence: Evidence,
+    services: Sequence[Mapping[str, object]],
+    pullers: Sequence[Mapping[str, object]],
+    now: datetime,
 ) -> str:
-    condition = evidence.state.condition
+    condition, (poller, _) = evidence.state.condition, services
     if evidence.pointer is None or poller["status"] != "running" or condition is Condition.PAUSED:
         return "unhealthy"
     if any(_is_red(puller, now) for puller in pullers):
         return "unhealthy"
     is_held = any(puller["status"] == "held" for puller in pullers)
-    return "degraded" if condition is not Condition.READY or poller.get("error") or is_held else "healthy"
+    fails = any(service.get("error") for service in services)
+    return "degraded" if condition is not Condition.READY or fails or is_held else "healthy"
 
 
 def _poller(evidence: Evidence, now: datetime) -> dict[str, object]:

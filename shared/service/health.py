@@ -37,6 +37,7 @@ class Watched:
     webhook_configured: bool
     poll_seconds: float
     pullers: tuple[str, ...] = ()
+    audit_configured: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +101,7 @@ def health(found: Glance, trust: Trust, now: datetime, watched: Watched, *, trou
         webhook_configured=watched.webhook_configured,
         poll_seconds=watched.poll_seconds,
         state=state_of(troubles, latches, trust),
+        audit_configured=watched.audit_configured,
     )
     return health_of(evidence, now)
 

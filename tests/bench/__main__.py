@@ -11,14 +11,20 @@ import argparse
 import json
 import sys
 import tempfile
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from tests.bench import health, puller, puller_measures, validation
+from tests.bench import health, projection, puller, puller_measures, validation
 from tests.bench.measures import document, table
 from tests.bench.play import play
 from tests.bench.targets import verdicts
 from tests.stage import RoundTrips
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.bench.targets import Verdict
 
 
 def main() -> int:
@@ -36,31 +42,51 @@ def main() -> int:
         print(table(scenes))
     found = [verdict for scene in scenes for verdict in verdicts(scene)]
     results = document(scenes)
-    if not options.without_validation:
-        gate = validation.measure()
-        print(("\n" if scenes else "") + validation.told(gate))
-        found += validation.verdicts(gate)
-        results["validation"] = asdict(gate)
-    if options.history:
-        print(f"/health, {options.history} deployments ...", file=sys.stderr, flush=True)
-        with tempfile.TemporaryDirectory(prefix="skill-sync-bench-") as folder:
-            asked = health.measure(Path(folder), deployments=options.history)
-        print("\n" + health.told(asked))
-        found += health.verdicts(asked)
-        results["health"] = asdict(asked)
-    if not options.without_puller:
-        print(f"puller, {options.puller_skills} skills ...", file=sys.stderr, flush=True)
-        with tempfile.TemporaryDirectory(prefix="skill-sync-bench-") as folder:
-            volume = puller.measure(Path(folder), skills=options.puller_skills)
-        print("\n" + puller_measures.told(volume))
-        found += puller_measures.verdicts(volume)
-        results["puller"] = asdict(volume)
+    for part in _parts(options):
+        print("\n" + part.told)
+        found += part.verdicts
+        results[part.name] = part.figures
     print("\n" + "\n".join(f"{'ok    ' if verdict.met else 'MISSED'}  {verdict.text}" for verdict in found))
     results["targets"] = [{"text": each.text, "met": each.met} for each in found]
     options.json.parent.mkdir(parents=True, exist_ok=True)
     options.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     print(f"\nwritten: {options.json}")
     return 0 if all(verdict.met for verdict in found) else 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Part:
+    """What one more thing that was measured has to tell."""
+
+    name: str
+    told: str
+    verdicts: list[Verdict]
+    figures: dict[str, object]
+
+
+def _parts(options: argparse.Namespace) -> Iterator[_Part]:
+    if not options.without_validation:
+        gate = validation.measure()
+        yield _Part(
+            name="validation", told=validation.told(gate), verdicts=[*validation.verdicts(gate)], figures=asdict(gate)
+        )
+    if options.history:
+        print(f"/health, {options.history} deployments ...", file=sys.stderr, flush=True)
+        with tempfile.TemporaryDirectory(prefix="skill-sync-bench-") as folder:
+            asked = health.measure(Path(folder), deployments=options.history)
+        yield _Part(name="health", told=health.told(asked), verdicts=[*health.verdicts(asked)], figures=asdict(asked))
+    if options.projection:
+        print(f"projection, {options.projection} deployments ...", file=sys.stderr, flush=True)
+        fed = projection.measure(options.projection)
+        yield _Part(
+            name="projection", told=projection.told(fed), verdicts=[*projection.verdicts(fed)], figures=asdict(fed)
+        )
+    if not options.without_puller:
+        print(f"puller, {options.puller_skills} skills ...", file=sys.stderr, flush=True)
+        with tempfile.TemporaryDirectory(prefix="skill-sync-bench-") as folder:
+            volume = puller.measure(Path(folder), skills=options.puller_skills)
+        judged = [*puller_measures.verdicts(volume)]
+        yield _Part(name="puller", told=puller_measures.told(volume), verdicts=judged, figures=asdict(volume))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -76,6 +102,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--without-validation", action="store_true", help="leave out what the gate can do")
     parser.add_argument(
         "--history", type=int, default=10_000, help="deployments on record for /health; 0 leaves it out (%(default)s)"
+    )
+    parser.add_argument(
+        "--projection",
+        type=int,
+        default=10_000,
+        help="deployments that the audit graph lacks; 0 leaves it out (default: %(default)s)",
     )
     parser.add_argument(
         "--puller-skills", type=int, default=10_000, help="skills on the puller's volume (default: %(default)s)"

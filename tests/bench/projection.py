@@ -22,7 +22,7 @@ from shared.service.context import Deadline
 from tests.bench.targets import Verdict
 from tests.core.samples import a_live_skill, a_manifest
 from tests.fakes.world import REPO, SIGNER, TRUST, World
-from tests.neo4j.choice import JARS, FromJars, Given, Nothing, choose, image, java_command, look
+from tests.neo4j.choice import JARS, FromJars, Nothing, choose, image, java_command, look
 from tests.neo4j.processes import Container, JavaProcess
 from tests.neo4j.server import OwnServer, Server
 
@@ -123,8 +123,7 @@ def _changed(manifest: Manifest, number: int) -> Manifest:
 @contextmanager
 def _server(folder: Path) -> Iterator[Server]:
     found = choose(look(), ours=True)
-    if isinstance(found, Nothing | Given):
-        raise RuntimeError(found.reason if isinstance(found, Nothing) else "a server of our own is needed")
+    assert not isinstance(found, Nothing), found.reason
     data = folder / "neo4j"
     data.mkdir()
     runner = JavaProcess(java_command(), JARS, data) if isinstance(found, FromJars) else Container(image())

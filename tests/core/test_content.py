@@ -165,7 +165,7 @@ def _tar() -> bytes:
     [
         _zip(),
         _tar(),
-        gzip.compress(b"x"),
+        gzip.compress(b"x", mtime=0),
         b"\x7fELF\x02",
         b"MZ" + bytes(58) + b"\x40\0\0\0PE\0\0",
         b"\0asm\x01\0\0\0",

@@ -96,6 +96,17 @@ def test_a_failure_degrades_it_until_a_poll_succeeds() -> None:
     assert health(summary=with_poll(failed, at(1), commit(3)))["status"] == "healthy"
 
 
+def test_an_audit_graph_that_is_behind_says_by_how_much_and_one_that_fails_is_a_fault() -> None:
+    def audit(**noted: object) -> tuple[object, object, object]:
+        found = health(1, a_report(), summary=replace(a_summary(), audit=noted), audit_configured=True)
+        return found["status"], found["services"]["audit"]["status"], found["services"]["audit"]["pending"]
+
+    assert audit(deployment="1-3") == ("healthy", "connected", 0)
+    assert audit(deployment="1-1") == ("healthy", "behind", 2)
+    assert audit(deployment="1-1", error="AUDIT_DENIED", since=at(0)) == ("degraded", "behind", 2)
+    assert audit(deployment="1-3", error="AUDIT_UNAVAILABLE", since=at(0)) == ("degraded", "unreachable", 0)
+
+
 @pytest.mark.parametrize(
     ("changes", "status", "overall"),
     [

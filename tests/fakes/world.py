@@ -200,7 +200,8 @@ class World:
     def events(self) -> list[str]:
         """The kinds of all events, in the order of their names."""
         names = [entry.name for entry in self.store.list("events/")]
-        return [name.rsplit("/", 1)[-1].split("-", 1)[1].removesuffix(".json") for name in names]
+        kinds = [name.rsplit("/", 1)[-1].split("-", 1)[1].removesuffix(".json") for name in names]
+        return [kind for kind in kinds if not kind.startswith("late-")]  # these only announce others
 
     def records(self) -> list[str]:
         return [
