@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from shared.core.canonical import parse_object
-from shared.core.health import kpis
+from shared.core.kpis import kpis
 from shared.errors import RejectedError, SkillSyncError, UnavailableError
 from shared.model import FailedDelivery
 from tests.fakes.breaking_store import BreakingStore, Killed, unavailable
@@ -63,7 +63,7 @@ def test_a_poll_that_finds_new_commits_records_each_lost_call_with_one_event() -
         ("webhook-lost", "guid-2", 0),
     ]
     assert world.summary.webhook["last_lost"] == "2026-11-03T12:02:00.000Z"
-    assert kpis(world.summary)["webhooks_lost"] == 2
+    assert kpis(world.summary, (), world.clock.now())["webhooks_lost"] == 2
 
 
 def test_a_call_that_told_of_a_rejected_push_has_arrived() -> None:
@@ -71,7 +71,7 @@ def test_a_call_that_told_of_a_rejected_push_has_arrived() -> None:
     world.push(skill("a", "New."))
     world.poll()
     assert [found["status_code"] for found in lost_events(world)] == [401]
-    assert kpis(world.summary)["webhooks_lost"] == 1
+    assert kpis(world.summary, (), world.clock.now())["webhooks_lost"] == 1
 
 
 def test_the_same_lost_call_is_told_and_counted_once() -> None:
@@ -83,7 +83,7 @@ def test_the_same_lost_call_is_told_and_counted_once() -> None:
     world.push(skill("a", "Three."))
     world.poll()
     assert [found["delivery"] for found in lost_events(world)] == ["guid-1", "guid-2"]
-    assert kpis(world.summary)["webhooks_lost"] == 2
+    assert kpis(world.summary, (), world.clock.now())["webhooks_lost"] == 2
 
 
 def test_polls_that_find_nothing_new_and_webhooks_do_not_ask() -> None:
@@ -139,7 +139,7 @@ def test_what_breaks_while_lost_calls_are_recorded_is_made_good_at_the_next_new_
         world.push(skill("a", "Newer."))
         world.poll()
         assert [found["delivery"] for found in lost_events(world)] == ["guid-1", "guid-2"], at
-        assert kpis(world.summary)["webhooks_lost"] == 2, at
+        assert kpis(world.summary, (), world.clock.now())["webhooks_lost"] == 2, at
         if len(breaking.calls) < at:
             assert at > 10
             return
