@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shared.errors import ConfigError
+from shared.running import Running, running_as
+from shared.setting_reader import read_settings
 from shared.setting_values import (
     drift,
     layouts,
@@ -34,12 +36,14 @@ if TYPE_CHECKING:
 
     from shared.core.rules import ValidationPolicy, VersionPolicy
 
-MAX_SECRET_FILE_BYTES = 64 * 1024
 _LOADER_NAMES = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PYTHONHOME", "LANG", "LC_ALL")
 
 
-def _setting(name: str, parse: Callable[[str], Any], default: str | None, side: str, what: str) -> Any:  # noqa: ANN401 - dataclass fields are typed where they are declared
-    meta = {"name": name, "parse": parse, "default": default, "side": side, "what": what}
+def _setting(
+    name: str, parse: Callable[[str], Any], default: str | None, side: str, what: str, *, secret: bool = False
+) -> Any:  # noqa: ANN401 - dataclass fields are typed where they are declared
+    # `secret` hides the value in every log line; of an address, all but its host.
+    meta = {"name": name, "parse": parse, "default": default, "side": side, "what": what, "secret": secret}
     return dataclass_field(metadata=meta)
 
 
@@ -64,6 +68,7 @@ class Settings:
         None,
         "cloud",
         "Token with Contents: read (and Webhooks: read, to see lost webhooks); unset for a public repository.",
+        secret=True,
     )
     github_api_url: str = _setting(
         "GITHUB_API_URL",
@@ -80,7 +85,12 @@ class Settings:
         "A GitHub App's id: its installation tokens take GITHUB_TOKEN's place.",
     )
     github_app_key: str | None = _setting(
-        "GITHUB_APP_KEY", pem, None, "cloud", "That App's private key, PEM; in one line, `\\n` may stand for line ends."
+        "GITHUB_APP_KEY",
+        pem,
+        None,
+        "cloud",
+        "That App's private key, PEM; in one line, `\\n` may stand for line ends.",
+        secret=True,
     )
     source_url: str | None = _setting(
         "SOURCE_URL",
@@ -98,9 +108,15 @@ class Settings:
         "",
         "cloud",
         "The webhook's secret; two lines, newest first, while it is rotated.",
+        secret=True,
     )
     api_keys: tuple[str, ...] = _setting(
-        "MANUAL_SYNC_API_KEY", secrets, "", "cloud", "The operators' key (`x-api-key`); two lines while it is rotated."
+        "MANUAL_SYNC_API_KEY",
+        secrets,
+        "",
+        "cloud",
+        "The operators' key (`x-api-key`); two lines while it is rotated.",
+        secret=True,
     )
     poll_auth: str = _setting(
         "POLL_AUTH",
@@ -110,7 +126,12 @@ class Settings:
         "Who may poll: `api_key` asks for `x-api-key`; `iam` when Cloud IAM alone decides who reaches the function.",
     )
     signing_key: str | None = _setting(
-        "SIGNING_KEY", str.strip, None, "cloud", "Ed25519 seed, 32 bytes as base64, that signs pointers."
+        "SIGNING_KEY",
+        str.strip,
+        None,
+        "cloud",
+        "Ed25519 seed, 32 bytes as base64, that signs pointers.",
+        secret=True,
     )
     puller_key_hashes: tuple[str, ...] = _setting(
         "PULLER_KEY_HASHES", lines, "", "cloud", "One line a key: `<puller id>:<SHA-256 of its PULLER_KEY, hex>`."
@@ -121,6 +142,7 @@ class Settings:
         "",
         "cloud",
         "Where pullers take the news of a deployment, with commas or one a line; unset, they find it at their next look.",
+        secret=True,
     )
     polling_interval_seconds: float = _setting(
         "POLLING_INTERVAL_MIN",
@@ -166,7 +188,12 @@ class Settings:
     release_url: str | None = _setting("RELEASE_URL", text, None, "volume", "Base URL of the release function.")
     puller_id: str | None = _setting("PULLER_ID", text, None, "volume", "This puller's name, a slug.")
     puller_key: str | None = _setting(
-        "PULLER_KEY", str.strip, None, "volume", "This puller's own key, sent as bearer token."
+        "PULLER_KEY",
+        str.strip,
+        None,
+        "volume",
+        "This puller's own key, sent as bearer token.",
+        secret=True,
     )
     trust_anchor: str | None = _setting(
         "TRUST_ANCHOR",
@@ -240,24 +267,18 @@ def load_settings(environment: Mapping[str, str]) -> Settings:
     Raises:
         ConfigError: `CONFIG_INVALID`, naming every setting that is wrong and what it should be; never its value.
     """
-    values: dict[str, object] = {}
-    faults: list[str] = []
-    for field in fields(Settings):
-        name, parse = field.metadata["name"], field.metadata["parse"]
-        try:
-            text = _raw(environment, name)
-            text = field.metadata["default"] if text is None else text
-            values[field.name] = None if text is None else parse(text)
-        except (ValueError, OSError) as error:
-            faults.append(f"{name}: {error.strerror if isinstance(error, OSError) else _expected(field.type, error)}")
-    if faults:
-        raise ConfigError("CONFIG_INVALID", "; ".join(faults))
+    values = read_settings(fields(Settings), environment)
     return Settings(**values)  # type: ignore[arg-type] # each field's own parser made its value
 
 
 def current_settings() -> Settings:
     """Read all settings from this process's environment, as they are now."""
     return load_settings(os.environ)
+
+
+def running() -> Running:
+    """Return as what this process runs, by its environment."""
+    return running_as(os.environ)
 
 
 def loader_environment() -> dict[str, str]:
@@ -272,27 +293,3 @@ def command_environment() -> dict[str, str]:
     """
     names = {field.metadata["name"] for field in fields(Settings)}
     return {name: value for name, value in os.environ.items() if name.removesuffix("_FILE") not in names}
-
-
-def _raw(environment: Mapping[str, str], name: str) -> str | None:
-    path = environment.get(f"{name}_FILE")
-    if not path:
-        return environment.get(name, "").strip() or None
-    with Path(path).open("rb") as stream:
-        data = stream.read(MAX_SECRET_FILE_BYTES + 1)
-    if len(data) > MAX_SECRET_FILE_BYTES:
-        raise ValueError(f"a file of at most {MAX_SECRET_FILE_BYTES} bytes")
-    try:
-        return data.decode().strip() or None
-    except UnicodeDecodeError:
-        raise ValueError("a file in UTF-8") from None
-
-
-def _expected(kind: object, error: ValueError) -> str:
-    # An enum's own message repeats the value; ours says what was expected.
-    text = str(error)
-    if " is not a valid " in text or "could not convert" in text:
-        return {"ValidationPolicy": "per_skill or all_or_nothing", "VersionPolicy": "strict, declared or derived"}.get(
-            str(kind), "a number"
-        )
-    return f"expected {text}"
