@@ -55,17 +55,18 @@ def _under_trust(
     # Every poll looks for a newer trust; another call does so when it finds what the known one does not explain.
     from shared.model import Trigger
 
-    built, deadline = wiring.context(found, seconds, fresh_trust=trigger is Trigger.POLLING)
-    while True:
-        try:
-            return call(built, deadline)
-        except (UnverifiedError, PausedError) as error:
-            known = built.trust.version
-            built, _ = wiring.context(found, seconds, fresh_trust=True)
-            if built.trust.version == known:
-                raise
-            log.info("A newer trust may explain it", code=error.code, version=built.trust.version)
-            deadline.check()
+    with log.scope():  # all attempts are one sync, also where no request opened a scope
+        built, deadline = wiring.context(found, seconds, fresh_trust=trigger is Trigger.POLLING)
+        while True:
+            try:
+                return call(built, deadline)
+            except (UnverifiedError, PausedError) as error:
+                known = built.trust.version
+                built, _ = wiring.context(found, seconds, fresh_trust=True)
+                if built.trust.version == known:
+                    raise
+                log.info("A newer trust may explain it", code=error.code, version=built.trust.version)
+                deadline.check()
 
 
 def validate_ref(found: Settings, seconds: float, ref: str) -> Report:
