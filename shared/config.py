@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, fields
-from dataclasses import field as dataclass_field
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from shared.errors import ConfigError
 from shared.running import Running, running_as
 from shared.setting_reader import read_settings
+from shared.setting_reader import setting as _setting
 from shared.setting_values import (
     drift,
     layouts,
@@ -32,19 +33,14 @@ from shared.setting_values import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from shared.core.rules import ValidationPolicy, VersionPolicy
 
 _LOADER_NAMES = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PYTHONHOME", "LANG", "LC_ALL")
 
 
-def _setting(
-    name: str, parse: Callable[[str], Any], default: str | None, side: str, what: str, *, secret: bool = False
-) -> Any:  # noqa: ANN401 - dataclass fields are typed where they are declared
-    # `secret` hides the value in every log line; of an address, all but its host.
-    meta = {"name": name, "parse": parse, "default": default, "side": side, "what": what, "secret": secret}
-    return dataclass_field(metadata=meta)
+_secret = partial(_setting, secret=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,13 +58,12 @@ class Settings:
     github_branch: str | None = _setting(
         "GITHUB_BRANCH", text, None, "cloud", "Branch to follow; unset, the repository's default branch."
     )
-    github_token: str | None = _setting(
+    github_token: str | None = _secret(
         "GITHUB_TOKEN",
         str.strip,
         None,
         "cloud",
         "Token with Contents: read (and Webhooks: read, to see lost webhooks); unset for a public repository.",
-        secret=True,
     )
     github_api_url: str = _setting(
         "GITHUB_API_URL",
@@ -84,13 +79,8 @@ class Settings:
         "cloud",
         "A GitHub App's id: its installation tokens take GITHUB_TOKEN's place.",
     )
-    github_app_key: str | None = _setting(
-        "GITHUB_APP_KEY",
-        pem,
-        None,
-        "cloud",
-        "That App's private key, PEM; in one line, `\\n` may stand for line ends.",
-        secret=True,
+    github_app_key: str | None = _secret(
+        "GITHUB_APP_KEY", pem, None, "cloud", "That App's private key, PEM; in one line, `\\n` may stand for line ends."
     )
     source_url: str | None = _setting(
         "SOURCE_URL",
@@ -102,21 +92,15 @@ class Settings:
     skills_root: str = _setting(
         "SKILLS_ROOT", root, "", "cloud", "Folder of the repository to publish; unset, all of it is searched."
     )
-    webhook_secrets: tuple[str, ...] = _setting(
+    webhook_secrets: tuple[str, ...] = _secret(
         "GITHUB_WEBHOOK_SECRET",
         secrets,
         "",
         "cloud",
         "The webhook's secret; two lines, newest first, while it is rotated.",
-        secret=True,
     )
-    api_keys: tuple[str, ...] = _setting(
-        "MANUAL_SYNC_API_KEY",
-        secrets,
-        "",
-        "cloud",
-        "The operators' key (`x-api-key`); two lines while it is rotated.",
-        secret=True,
+    api_keys: tuple[str, ...] = _secret(
+        "MANUAL_SYNC_API_KEY", secrets, "", "cloud", "The operators' key (`x-api-key`); two lines while it is rotated."
     )
     poll_auth: str = _setting(
         "POLL_AUTH",
@@ -125,24 +109,18 @@ class Settings:
         "cloud",
         "Who may poll: `api_key` asks for `x-api-key`; `iam` when Cloud IAM alone decides who reaches the function.",
     )
-    signing_key: str | None = _setting(
-        "SIGNING_KEY",
-        str.strip,
-        None,
-        "cloud",
-        "Ed25519 seed, 32 bytes as base64, that signs pointers.",
-        secret=True,
+    signing_key: str | None = _secret(
+        "SIGNING_KEY", str.strip, None, "cloud", "Ed25519 seed, 32 bytes as base64, that signs pointers."
     )
     puller_key_hashes: tuple[str, ...] = _setting(
         "PULLER_KEY_HASHES", lines, "", "cloud", "One line a key: `<puller id>:<SHA-256 of its PULLER_KEY, hex>`."
     )
-    nudge_urls: tuple[str, ...] = _setting(
+    nudge_urls: tuple[str, ...] = _secret(
         "NUDGE_URLS",
         web_urls,
         "",
         "cloud",
         "Where pullers take the news of a deployment, with commas or one a line; unset, they find it at their next look.",
-        secret=True,
     )
     polling_interval_seconds: float = _setting(
         "POLLING_INTERVAL_MIN",
@@ -187,13 +165,8 @@ class Settings:
     )
     release_url: str | None = _setting("RELEASE_URL", text, None, "volume", "Base URL of the release function.")
     puller_id: str | None = _setting("PULLER_ID", text, None, "volume", "This puller's name, a slug.")
-    puller_key: str | None = _setting(
-        "PULLER_KEY",
-        str.strip,
-        None,
-        "volume",
-        "This puller's own key, sent as bearer token.",
-        secret=True,
+    puller_key: str | None = _secret(
+        "PULLER_KEY", str.strip, None, "volume", "This puller's own key, sent as bearer token."
     )
     trust_anchor: str | None = _setting(
         "TRUST_ANCHOR",

@@ -1,7 +1,8 @@
-"""How settings are read from an environment, each by its own parser. Which ones there are is `config`'s business."""
+"""How a setting is described, and read from an environment by its own parser. Which ones there are is `config`'s business."""
 
 from __future__ import annotations
 
+from dataclasses import field as dataclass_field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,17 +10,34 @@ from shared.errors import ConfigError
 from shared.log.redaction import remember
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from dataclasses import Field
 
 MAX_SECRET_FILE_BYTES = 64 * 1024
+
+
+def setting(
+    name: str, parse: Callable[[str], Any], default: str | None, side: str, what: str, *, secret: bool = False
+) -> Any:  # noqa: ANN401 - dataclass fields are typed where they are declared
+    """Describe a field of a dataclass.
+
+    Args:
+        name: Of the environment variable.
+        parse: Makes the value of the text; its ValueError says what was expected.
+        default: As text; None where there is none.
+        side: Who sets it.
+        what: A sentence for README's table.
+        secret: Whether the log hides the value in every line; of an address it hides all but the host.
+    """
+    meta = {"name": name, "parse": parse, "default": default, "side": side, "what": what, "secret": secret}
+    return dataclass_field(metadata=meta)
 
 
 def read_settings(fields: Iterable[Field[Any]], environment: Mapping[str, str]) -> dict[str, object]:
     """Read settings, and let the log hide the secret ones from now on, also those that turn out to be wrong.
 
     Args:
-        fields: Of a dataclass; the metadata of each name `name`, `parse`, `default` and `secret`.
+        fields: Of a dataclass, each described by `setting`.
         environment: Usually `os.environ`.
 
     Returns:

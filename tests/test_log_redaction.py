@@ -90,6 +90,12 @@ def test_a_known_secret_is_hidden_in_every_form(secret: str, face: str) -> None:
     assert text.endswith(" behind")
 
 
+def test_a_password_may_look_like_an_escape() -> None:
+    secret = "abc\\ndef\\nghi\\njkl"
+    remember([secret])
+    assert shown(f"x {secret} y") == f"x {REDACTED} y"
+
+
 def test_no_cut_leaves_a_part_of_a_secret() -> None:
     secret = some("cut")
     remember([secret])

@@ -47,7 +47,8 @@ def forms_of(secret: str) -> Forms:
         secret: A setting's text: one value, several lines, PEM (also with `\n` for line ends), or addresses whose user, path
             and query are secret and whose host is not.
     """
-    text = secret[:MAX_SECRET_CHARS].replace("\\n", "\n").strip()
+    text = secret[:MAX_SECRET_CHARS].strip()
+    text = text.replace("\\n", "\n") if text.startswith("-----") else text
     lines = [line.strip() for line in text.splitlines()]
     runs, wholes = set[str](), set[str]()
     for line in lines:
