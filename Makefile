@@ -14,7 +14,8 @@ GITHUB ?=
 # What the puller needs of shared/, and the wheels for the gateway's image (Debian bookworm: Python 3.11, glibc 2.36).
 PULLER      := dist/skill-sync-puller.pyz
 PULLER_ARCH ?= $(shell uname -m)
-PULLER_CODE := $(addprefix shared/,__init__.py core puller config.py errors.py log.py model.py ports.py setting_values.py settings.py)
+PULLER_CODE := $(addprefix shared/,__init__.py core puller config.py errors.py log model.py ports.py running.py \
+	setting_reader.py setting_values.py settings.py)
 PULLER_PIP  := --only-binary=:all: --implementation cp --python-version 3.11 --platform manylinux_2_34_$(PULLER_ARCH) \
 	--platform manylinux_2_28_$(PULLER_ARCH) --platform manylinux2014_$(PULLER_ARCH)
 

@@ -18,5 +18,9 @@ from functions.status import status
 from functions.sync import sync
 from functions.validate import validate
 from functions.webhook import webhook
+from shared.log.foreign import catch_loggers, catch_uncaught
 
 __all__ = ["app", "poll", "release", "status", "sync", "validate", "webhook"]
+
+catch_loggers()
+catch_uncaught()

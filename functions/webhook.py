@@ -36,6 +36,7 @@ def _receive(call: web.Call) -> web.Reply:
     if push is None or because is not None:
         log.info("Webhook received: nothing to do", delivery=delivery, because=because)
         return web.Reply(body={"message": because})
+    log.begin_sync()  # so that this line already says which deployment it led to
     log.info("Webhook received: push", delivery=delivery, after=push.after, skill_files=push.changed_skill_files)
     return _converge(settings, push, hook_number(call.header("X-GitHub-Hook-ID")))
 

@@ -6,11 +6,12 @@ README's table is made from the fields.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from dataclasses import field as dataclass_field
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from shared.errors import ConfigError
+from shared.setting_reader import setting as _setting
 from shared.setting_values import (
     drift,
     graph_url,
@@ -30,14 +31,10 @@ from shared.setting_values import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from shared.core.rules import ValidationPolicy, VersionPolicy
 
 
-def _setting(name: str, parse: Callable[[str], Any], default: str | None, side: str, what: str) -> Any:  # noqa: ANN401 - dataclass fields are typed where they are declared
-    meta = {"name": name, "parse": parse, "default": default, "side": side, "what": what}
-    return dataclass_field(metadata=meta)
+_secret = partial(_setting, secret=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +52,7 @@ class Settings:
     github_branch: str | None = _setting(
         "GITHUB_BRANCH", text, None, "cloud", "Branch to follow; unset, the repository's default branch."
     )
-    github_token: str | None = _setting(
+    github_token: str | None = _secret(
         "GITHUB_TOKEN",
         str.strip,
         None,
@@ -76,7 +73,7 @@ class Settings:
         "cloud",
         "A GitHub App's id: its installation tokens take GITHUB_TOKEN's place.",
     )
-    github_app_key: str | None = _setting(
+    github_app_key: str | None = _secret(
         "GITHUB_APP_KEY", pem, None, "cloud", "That App's private key, PEM; in one line, `\\n` may stand for line ends."
     )
     source_url: str | None = _setting(
@@ -89,14 +86,14 @@ class Settings:
     skills_root: str = _setting(
         "SKILLS_ROOT", root, "", "cloud", "Folder of the repository to publish; unset, all of it is searched."
     )
-    webhook_secrets: tuple[str, ...] = _setting(
+    webhook_secrets: tuple[str, ...] = _secret(
         "GITHUB_WEBHOOK_SECRET",
         secrets,
         "",
         "cloud",
         "The webhook's secret; two lines, newest first, while it is rotated.",
     )
-    api_keys: tuple[str, ...] = _setting(
+    api_keys: tuple[str, ...] = _secret(
         "MANUAL_SYNC_API_KEY", secrets, "", "cloud", "The operators' key (`x-api-key`); two lines while it is rotated."
     )
     poll_auth: str = _setting(
@@ -106,13 +103,13 @@ class Settings:
         "cloud",
         "Who may poll: `api_key` asks for `x-api-key`; `iam` when Cloud IAM alone decides who reaches the function.",
     )
-    signing_key: str | None = _setting(
+    signing_key: str | None = _secret(
         "SIGNING_KEY", str.strip, None, "cloud", "Ed25519 seed, 32 bytes as base64, that signs pointers."
     )
     puller_key_hashes: tuple[str, ...] = _setting(
         "PULLER_KEY_HASHES", lines, "", "cloud", "One line a key: `<puller id>:<SHA-256 of its PULLER_KEY, hex>`."
     )
-    nudge_urls: tuple[str, ...] = _setting(
+    nudge_urls: tuple[str, ...] = _secret(
         "NUDGE_URLS",
         web_urls,
         "",
@@ -123,7 +120,7 @@ class Settings:
         "NEO4J_URI", graph_url, None, "cloud", "The audit graph, such as `neo4j+s://HOST`; unset, none is kept."
     )
     neo4j_user: str = _setting("NEO4J_USER", text, "neo4j", "cloud", "Who writes the audit graph.")
-    neo4j_password: str | None = _setting("NEO4J_PASSWORD", str.strip, None, "cloud", "That user's password.")
+    neo4j_password: str | None = _secret("NEO4J_PASSWORD", str.strip, None, "cloud", "That user's password.")
     polling_interval_seconds: float = _setting(
         "POLLING_INTERVAL_MIN",
         minutes,
@@ -167,7 +164,7 @@ class Settings:
     )
     release_url: str | None = _setting("RELEASE_URL", text, None, "volume", "Base URL of the release function.")
     puller_id: str | None = _setting("PULLER_ID", text, None, "volume", "This puller's name, a slug.")
-    puller_key: str | None = _setting(
+    puller_key: str | None = _secret(
         "PULLER_KEY", str.strip, None, "volume", "This puller's own key, sent as bearer token."
     )
     trust_anchor: str | None = _setting(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import flask
 
 from shared import log
+from shared.config import running
 from shared.core.canonical import parse_object
 from shared.errors import (
     ConfigError,
@@ -27,6 +28,7 @@ from shared.errors import (
     UnavailableError,
     UnverifiedError,
 )
+from shared.log.trace import trace_fields
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 MAX_SMALL_BODY_BYTES = 1024 * 1024
 _DRAIN_BYTES = 48 * 1024 * 1024
 _CHUNK_BYTES = 64 * 1024
+_EXECUTION = re.compile("[0-9A-Za-z]{12}")
 _NO_CONTENT = 204
 _SERVER_ERROR = 500
 
@@ -112,7 +115,29 @@ class Route:
 
 
 def serve(request: flask.Request, routes: Sequence[Route]) -> flask.Response:
-    """Answer a request: find its route, call the handler, turn errors into status codes."""
+    """Answer a request: find its route, call the handler, turn errors into status codes; each line of the log says whose."""
+    with log.scope(_origin(request)):
+        return _answered(request, routes)
+
+
+def _origin(request: flask.Request) -> dict[str, object]:
+    process = running()
+    execution = request.headers.get("Function-Execution-Id", "")
+    labels = {
+        "function": process.function,
+        "channel": process.channel,
+        # The framework gives every request one; what is not of its form came from the caller.
+        "execution_id": execution if _EXECUTION.fullmatch(execution) else None,
+    }
+    trace = trace_fields(
+        traceparent=request.headers.get("traceparent"),
+        google=request.headers.get("X-Cloud-Trace-Context"),
+        project=process.project,
+    )
+    return {**trace, log.LABELS: {name: value for name, value in labels.items() if value}}
+
+
+def _answered(request: flask.Request, routes: Sequence[Route]) -> flask.Response:
     try:
         matching = [(route, params) for route in routes if (params := route.match(request.path)) is not None]
         route, params = _by_method(request.method, matching)
@@ -120,7 +145,7 @@ def serve(request: flask.Request, routes: Sequence[Route]) -> flask.Response:
     except SkillSyncError as error:
         reply = _encoded(reply_to(error))
     except Exception as error:  # noqa: BLE001 - the outermost edge: nothing of ours may leave as a traceback
-        log.error("Unexpected error", kind=type(error).__name__, detail=_place(error))
+        log.unexpected(error)
         reply = _encoded(Reply(status=_SERVER_ERROR, body={"error": "unexpected error", "code": "INTERNAL"}))
     return _response(request, reply)
 
@@ -194,10 +219,3 @@ def _drained(request: flask.Request) -> bool:
             return True
         left -= len(chunk)
     return False
-
-
-def _place(error: BaseException) -> str:
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    return "" if trace is None else f"{trace.tb_frame.f_code.co_name}:{trace.tb_lineno}"

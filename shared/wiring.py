@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
+from shared import log
 from shared.config import Settings, current_settings, loader_environment
 from shared.core.rules import Terms
 from shared.errors import ConfigError, UnverifiedError
@@ -78,6 +79,7 @@ def context(found: Settings, seconds: float, *, fresh_trust: bool = False) -> tu
             "SIGNING_KEY_UNTRUSTED", f"the trust (version {believed.version}) does not name the key of SIGNING_KEY"
         )
     source = upstream(found, deadline.remaining)
+    sync = log.begin_sync()
     built = Context(
         store=store(found),
         source=source.source,
@@ -93,6 +95,8 @@ def context(found: Settings, seconds: float, *, fresh_trust: bool = False) -> tu
         hooks=source.hooks,
         nudge=nudge(found),
         audit=audit(found),
+        # What this call deploys carries the id that all its lines carry.
+        token=lambda: sync,
     )
     return built, deadline
 

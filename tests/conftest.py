@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 import hypothesis
 import pytest
 
+from shared.log import redaction
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -85,6 +87,12 @@ def _no_network() -> Iterator[None]:
         for name in ("getaddrinfo", "gethostbyname", "gethostbyname_ex"):
             _guard_lookup(patch, name)
         yield
+
+
+@pytest.fixture(autouse=True)
+def _no_secrets_of_other_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The log remembers secrets for the life of the process; a test's own are forgotten with it."""
+    monkeypatch.setattr(redaction, "_known", redaction.KnownSecrets())
 
 
 def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:

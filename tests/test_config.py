@@ -7,7 +7,6 @@ import pytest
 
 from shared.cli.settings_table import settings_table
 from shared.config import (
-    MAX_SECRET_FILE_BYTES,
     Settings,
     command_environment,
     current_settings,
@@ -15,6 +14,7 @@ from shared.config import (
 )
 from shared.core.rules import ValidationPolicy, VersionPolicy
 from shared.errors import ConfigError
+from shared.setting_reader import MAX_SECRET_FILE_BYTES
 
 NAMES = [field.metadata["name"] for field in fields(Settings)]
 ONE, TWO, THREE = "a" * 32, "b" * 40, "c" * 32

@@ -100,9 +100,10 @@ def test_a_number_that_json_does_not_have_is_written_as_text(number: float, caps
     assert lines(capsys)[0]["took"] == str(number)
 
 
-def test_text_that_is_no_valid_unicode_is_still_written(capsys: pytest.CaptureFixture[str]) -> None:
-    log.info("x", text="\ud800")
-    assert lines(capsys)[0]["text"] == "\ud800"
+def test_half_a_surrogate_pair_which_strict_readers_refuse_is_replaced(capsys: pytest.CaptureFixture[str]) -> None:
+    log.info("x", text="\ud800", **{"\udfff": 1})
+    (line,) = lines(capsys)
+    assert (line["text"], line[GONE]) == (GONE, 1)
 
 
 TEXTS = st.text(max_size=60)

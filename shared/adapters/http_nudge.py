@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import httpx
@@ -40,7 +41,8 @@ class HttpNudge:
     def __call__(self, envelope: bytes) -> None:
         """Send it, wait for what comes back in time, and log what went wrong."""
         try:
-            thread = threading.Thread(target=self._run, args=(envelope,), name="nudge", daemon=True)
+            run = log.carried(partial(self._run, envelope))
+            thread = threading.Thread(target=run, name="nudge", daemon=True)
             thread.start()
             thread.join(self._seconds)
         except RuntimeError as error:  # no thread to be had

@@ -10,6 +10,7 @@ from shared.cli.announce import announce
 from shared.cli.operator import add_operator, run_operator
 from shared.cli.run import Options, run
 from shared.errors import SkillSyncError
+from shared.log.foreign import catch_loggers
 
 STAND_IN = "stand-in"
 
@@ -24,6 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
         The exit status: 0 done, 1 it failed and said why, 2 the arguments are wrong.
     """
     options = _parser().parse_args(arguments)
+    catch_loggers("stderr")  # standard output is for what a command prints
     try:
         if options.command == "run":
             return run(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from shared import log
 from shared.config import current_settings
 from shared.errors import ConfigError, ConflictError, DeniedError, NotFoundError, UnavailableError, UnverifiedError
+from shared.log.foreign import catch_loggers, catch_uncaught
 from shared.puller.build import ask_to_resume, compare, open_client, open_follower
 from shared.puller.clock import Bell, StoppableClock
 from shared.puller.loop import Loop, look
@@ -65,6 +66,8 @@ def main(arguments: list[str] | None = None) -> int:
         "--verify", action="store_true", help="compare the volume with what was installed, and change nothing"
     )
     options = parser.parse_args(arguments)
+    catch_loggers()
+    catch_uncaught()
     stop = threading.Event()
     bell = Bell(stop)
     for number in (signal.SIGTERM, signal.SIGINT):

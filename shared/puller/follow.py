@@ -208,12 +208,14 @@ class Follower:
         # "Not modified" is no proof of freshness: the pointer that is known is judged again, and may have expired.
         envelope = self.state.envelope if answer is None else answer
         self.offered = pointer = self._check.pointer(envelope, self.state.floor)
+        with log.about(pointer.token):
+            return self._go_to(pointer, envelope, is_news=answer is not None)
+
+    def _go_to(self, pointer: Pointer, envelope: bytes, *, is_news: bool) -> Word:
         holding = in_force(self.state.latches, self._trust.newest)
         if holding:
             return Word(outcome=Result.REFUSED, reasons=tuple(sorted({latch.reason for latch in holding})))
-        if answer is None:
-            return self._applier.stand(pointer)
-        if self._is_older_refresh(pointer):
+        if not is_news or self._is_older_refresh(pointer):
             return self._applier.stand(pointer)
         target = self._applier.fetch(pointer, self._trust.newest)
         # The floor is on the disk before the first file changes: a volume never forgets what it was brought to.

@@ -113,5 +113,5 @@ def look(follower: Follower) -> Result:
     try:
         return follower.look()
     except Exception as error:  # noqa: BLE001 - the outermost edge: what is installed must be served on
-        log.error("Unexpected error", kind=type(error).__name__, detail=str(error))
+        log.unexpected(error)
         return Result.FAILED

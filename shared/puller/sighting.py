@@ -78,7 +78,7 @@ class Sighting:
 
 def unwell(code: str, detail: str) -> Sighting:
     """Return what a look showed that found no healthy gateway; `detail` may hold foreign text."""
-    return Sighting(healthy=False, code=code, detail=str(log.clean(detail[:MAX_DETAIL_CHARS])))
+    return Sighting(healthy=False, code=code, detail=str(log.clean(detail))[:MAX_DETAIL_CHARS])
 
 
 def sighting_of(data: bytes) -> Sighting:

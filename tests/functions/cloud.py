@@ -65,6 +65,7 @@ class Cloud:
         return self.store_path.parent.exists()
 
     def call(self, target: str, method: str, path: str, **arguments: object) -> TestResponse:
+        self.set("FUNCTION_TARGET", target)  # the framework sets it for the process's life, if nobody else does
         app = functions_framework.create_app(target, MAIN)
         return app.test_client().open(path, method=method, **arguments)  # type: ignore[arg-type]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -319,3 +320,11 @@ def test_the_puller_ends_at_the_pointer_of_another_world(tmp_path: Path) -> None
     edge.world.store, edge.function.world = other.store, other
     assert edge.look() is Result.REFUSED
     assert set(edge.files()) == {"a/SKILL.md", "a.md"}
+
+
+def test_the_line_of_an_install_names_the_sync_that_deployed_it(edge: Edge, capsys: pytest.CaptureFixture[str]) -> None:
+    edge.world.deploy(skill("a", "Three."))
+    capsys.readouterr()
+    edge.look()
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(line["message"], line["sync"]) for line in lines] == [("Installed deployment", edge.world.pointer.token)]

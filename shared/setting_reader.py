@@ -1,0 +1,95 @@
+"""How a setting is described, and read from an environment by its own parser. Which ones there are is `config`'s business."""
+
+from __future__ import annotations
+
+from dataclasses import field as dataclass_field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from shared.errors import ConfigError
+from shared.log.redaction import remember
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from dataclasses import Field
+
+MAX_SECRET_FILE_BYTES = 64 * 1024
+
+
+def setting(
+    name: str, parse: Callable[[str], Any], default: str | None, side: str, what: str, *, secret: bool = False
+) -> Any:  # noqa: ANN401 - dataclass fields are typed where they are declared
+    """Describe a field of a dataclass.
+
+    Args:
+        name: Of the environment variable.
+        parse: Makes the value of the text; its ValueError says what was expected.
+        default: As text; None where there is none.
+        side: Who sets it.
+        what: A sentence for README's table.
+        secret: Whether the log hides the value in every line; of an address it hides all but the host.
+    """
+    meta = {"name": name, "parse": parse, "default": default, "side": side, "what": what, "secret": secret}
+    return dataclass_field(metadata=meta)
+
+
+def read_settings(fields: Iterable[Field[Any]], environment: Mapping[str, str]) -> dict[str, object]:
+    """Read settings, and let the log hide the secret ones from now on, also those that turn out to be wrong.
+
+    Args:
+        fields: Of a dataclass, each described by `setting`.
+        environment: Usually `os.environ`.
+
+    Returns:
+        Each field's value by the field's name.
+
+    Raises:
+        ConfigError: `CONFIG_INVALID`, naming every setting that is wrong and what it should be; never its value.
+    """
+    values: dict[str, object] = {}
+    faults: list[str] = []
+    secrets: list[str] = []
+    for field in fields:
+        name, parse = field.metadata["name"], field.metadata["parse"]
+        try:
+            text = raw_setting(environment, name)
+            if text is not None and field.metadata["secret"]:
+                secrets.append(text)
+            text = field.metadata["default"] if text is None else text
+            values[field.name] = None if text is None else parse(text)
+        except (ValueError, OSError) as error:
+            faults.append(f"{name}: {error.strerror if isinstance(error, OSError) else _expected(field.type, error)}")
+    remember(secrets)
+    if faults:
+        raise ConfigError("CONFIG_INVALID", "; ".join(faults))
+    return values
+
+
+def raw_setting(environment: Mapping[str, str], name: str) -> str | None:
+    """Return a setting's text without the blanks around it, None when it is not set.
+
+    Raises:
+        OSError: the file that `<NAME>_FILE` names cannot be read.
+        ValueError: that file is too large or not UTF-8; the message says what was expected.
+    """
+    path = environment.get(f"{name}_FILE")
+    if not path:
+        return environment.get(name, "").strip() or None
+    with Path(path).open("rb") as stream:
+        data = stream.read(MAX_SECRET_FILE_BYTES + 1)
+    if len(data) > MAX_SECRET_FILE_BYTES:
+        raise ValueError(f"a file of at most {MAX_SECRET_FILE_BYTES} bytes")
+    try:
+        return data.decode().strip() or None
+    except UnicodeDecodeError:
+        raise ValueError("a file in UTF-8") from None
+
+
+def _expected(kind: object, error: ValueError) -> str:
+    # An enum's own message repeats the value; ours says what was expected.
+    text = str(error)
+    if " is not a valid " in text or "could not convert" in text:
+        return {"ValidationPolicy": "per_skill or all_or_nothing", "VersionPolicy": "strict, declared or derived"}.get(
+            str(kind), "a number"
+        )
+    return f"expected {text}"
