@@ -46,7 +46,8 @@ class Summary:
     """The summary's content.
 
     `webhook` and `poller` hold the last times, `source` until when the source's API has told us to stay away; `days`
-    counters by day, `latency` among them. `latches` are the functions' own pauses.
+    counters by day, `latency` among them. `latches` are the functions' own pauses. `withheld` is what the newest deployment
+    withholds, as `core.withheld_note` keeps it.
     """
 
     deployments: tuple[Line, ...] = ()
@@ -55,6 +56,7 @@ class Summary:
     source: dict[str, object] = field(default_factory=dict)
     days: dict[str, dict[str, object]] = field(default_factory=dict)
     latches: tuple[Latch, ...] = ()
+    withheld: dict[str, object] = field(default_factory=dict)
 
     @property
     def newest(self) -> tuple[int, int]:
@@ -77,6 +79,7 @@ def summary_bytes(summary: Summary) -> bytes:
             "source": summary.source,
             "days": summary.days,
             "latches": latches_document(summary.latches),
+            "withheld": summary.withheld,
         }
     )
 
@@ -98,6 +101,7 @@ def parse_summary(data: bytes) -> Summary:
             source=_noted(document.get("source")),
             days={key: _mapping(value) for key, value in _mapping(document.get("days")).items()},
             latches=parse_latches(document.get("latches")),
+            withheld=_mapping(document.get("withheld")),
         )
         return summary if document.get("schema") == SCHEMA and summary.newest >= (0, 0) else Summary()
     except (InputError, KeyError):

@@ -23,13 +23,14 @@ from shared.core.summary import (
     with_failure,
 )
 from shared.core.verify import UnverifiedPointer, read_memory
+from shared.core.withheld_note import with_withheld
 from shared.errors import ConflictError, RejectedError, SkillSyncError, UnavailableError, UnverifiedError
 from shared.model import Action
 from shared.service.objects import create_once, read_manifest, read_record, swap, write_record
 from shared.service.quota import with_quota
 
 if TYPE_CHECKING:
-    from shared.core.summary import Change, Line
+    from shared.core.summary import Change
     from shared.model import CommitSha, DeploymentId, Digest, Manifest, Pointer
     from shared.service.context import Context
     from shared.service.live import Live
@@ -57,7 +58,7 @@ def record_deployment(
     first: list[bool] = []
 
     def with_line(summary: Summary) -> Summary:
-        return change(with_deployments(summary, [line_of(pointer, decision)]))
+        return change(with_withheld(with_deployments(summary, [line_of(pointer, decision)]), pointer, decision))
 
     try:
         # Events first: once the summary has the line, nobody looks for missing events again.
@@ -100,15 +101,22 @@ def heal(context: Context, live: Live) -> bool:
     if not missing:
         return False
     write_record(context.store, live.pointer.deployment, live.envelope)
-    lines: list[Line] = []
+    found: list[tuple[Pointer, Decision]] = []
     for deployment in missing:
         pointer = live.pointer if deployment == live.pointer.deployment else readable_record(context, deployment)
         if pointer is not None:
             decision = _changes_of(context, pointer)
             write_events(context, pointer, decision)
-            lines.append(line_of(pointer, decision))
-    update_summary(context, live, lambda summary: with_deployments(summary, lines))
-    log.info("Wrote missing records", deployments=len(lines))
+            found.append((pointer, decision))
+
+    def with_found(summary: Summary) -> Summary:
+        summary = with_deployments(summary, [line_of(*each) for each in found])
+        for each in found:
+            summary = with_withheld(summary, *each)
+        return summary
+
+    update_summary(context, live, with_found)
+    log.info("Wrote missing records", deployments=len(found))
     return True
 
 
