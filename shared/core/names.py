@@ -20,6 +20,7 @@ MAX_SLUG_CHARS = 64
 
 CURRENT = "current.json"
 SUMMARY = "summary.json"
+ALERTS = "alerts.json"
 
 
 def check_name(name: str) -> str:
@@ -77,6 +78,22 @@ def event_name(at: str, key: str) -> str:
         key: What makes the event the same event when it is written again.
     """
     return f"events/{at[:10]}/{at[11:23].replace(':', '')}-{key}.json"
+
+
+def events_mark(moment: datetime) -> str:
+    """Return what the names of all events since then sort behind, and those of all earlier ones before."""
+    return event_name(timestamp(moment), "").removesuffix("-.json")
+
+
+def event_time(name: str) -> datetime:
+    """Return the time that an event's name begins with.
+
+    Raises:
+        InputError: `TIME_INVALID`, this is no event's name.
+    """
+    _, _, rest = name.partition("/")
+    day, _, key = rest.partition("/")
+    return parse_timestamp(f"{day}T{key[:2]}:{key[2:4]}:{key[4:10]}Z")
 
 
 def is_digest(text: str) -> bool:
