@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from shared.errors import ConfigError
 from shared.setting_values import (
+    alert_urls,
     drift,
     layouts,
     lines,
@@ -122,6 +123,9 @@ class Settings:
         "cloud",
         "Where pullers take the news of a deployment, with commas or one a line; unset, they find it at their next look.",
     )
+    alert_urls: tuple[str, ...] = _setting(
+        "ALERT_URLS", alert_urls, "", "cloud", "Where alerts go: apprise URLs, one a line or with commas; a secret."
+    )
     polling_interval_seconds: float = _setting(
         "POLLING_INTERVAL_MIN",
         minutes,
@@ -185,7 +189,6 @@ class Settings:
     pull_interval_seconds: float = _setting(
         "PULL_INTERVAL_SECONDS", positive_seconds, "2", "volume", "Seconds between two looks at the pointer."
     )
-
     gateway_probe: str | None = _setting(
         "GATEWAY_PROBE",
         text,
@@ -202,11 +205,7 @@ class Settings:
         "What becomes of installed files that somebody changed: `repair` or `report`.",
     )
     puller_port: int | None = _setting(
-        "PULLER_PORT",
-        positive_int,
-        None,
-        "volume",
-        "Port on 127.0.0.1 where the puller tells its state; unset, nowhere.",
+        "PULLER_PORT", positive_int, None, "volume", "Port on 127.0.0.1 where the puller tells its state; unset, none."
     )
 
     @property

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from shared.adapters.github import GitHub
     from shared.adapters.signer import Ed25519Signer
     from shared.model import Trust
-    from shared.ports import Clock, Hooks, Judge, Nudge, Quota, Source, Store, Together
+    from shared.ports import Alert, Clock, Hooks, Judge, Nudge, Quota, Source, Store, Together
+    from shared.service.alerting import Watch
     from shared.service.context import Context, Deadline
     from shared.service.trust import TrustChain
 
@@ -92,6 +93,7 @@ def context(found: Settings, seconds: float, *, fresh_trust: bool = False) -> tu
         quota=source.quota,
         hooks=source.hooks,
         nudge=nudge(found),
+        alert=alert(found),
     )
     return built, deadline
 
@@ -177,6 +179,35 @@ def nudge(found: Settings) -> Nudge | None:
     from shared.adapters.http_nudge import HttpNudge
 
     return HttpNudge(found.nudge_urls)
+
+
+def alert(found: Settings) -> Alert | None:
+    """Return what tells people; None when `ALERT_URLS` names nobody."""
+    return _alert(found.alert_urls) if found.alert_urls else None
+
+
+@lru_cache(maxsize=2)
+def _alert(urls: tuple[str, ...]) -> Alert:
+    from shared.adapters.apprise_alert import AppriseAlert
+
+    return AppriseAlert(urls)
+
+
+def watch(found: Settings) -> Watch | None:
+    """Return what looks after the poller where no sync runs; None when there is nobody to tell."""
+    told = alert(found)
+    if told is None:
+        return None
+    from shared.service.alerting import Watch
+
+    return Watch(
+        store=store(found),
+        trust=trust(found),
+        clock=clock(),
+        together=together(),
+        alert=told,
+        poll_seconds=found.polling_interval_seconds,
+    )
 
 
 @cache

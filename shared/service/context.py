@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from shared.core.rules import Terms
     from shared.model import Trust
-    from shared.ports import Clock, Hooks, Judge, Nudge, Quota, Signer, Source, Store, Together
+    from shared.ports import Alert, Clock, Hooks, Judge, Nudge, Quota, Signer, Source, Store, Together
 
 
 def random_token() -> str:
@@ -25,8 +25,8 @@ def random_token() -> str:
 class Context:
     """The ports and settings of one call. `poll_seconds` is the polling interval, `root` the publish root.
 
-    `quota` and `hooks` are None where the source has no API, `nudge` where no puller is to be told. `token` makes the bytes
-    of two competing deployments differ.
+    `quota` and `hooks` are None where the source has no API, `nudge` where no puller is to be told, `alert` where no person
+    is. `token` makes the bytes of two competing deployments differ.
     """
 
     store: Store
@@ -42,6 +42,7 @@ class Context:
     quota: Quota | None = None
     hooks: Hooks | None = None
     nudge: Nudge | None = None
+    alert: Alert | None = None
     token: Callable[[], str] = random_token
 
 
