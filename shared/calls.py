@@ -54,24 +54,30 @@ def _under_trust(
 ) -> Outcome:
     # Every poll looks for a newer trust; another call does so when it finds what the known one does not explain.
     from shared.model import Trigger
+    from shared.service.alerting import tell_after, tell_all
     from shared.service.audit import catch_up
 
     with log.scope():  # all attempts are one sync, also where no request opened a scope
         built, deadline = wiring.context(found, seconds, fresh_trust=trigger is Trigger.POLLING)
-        try:
-            while True:
-                try:
-                    return call(built, deadline)
-                except (UnverifiedError, PausedError) as error:
-                    known = built.trust.version
-                    built, _ = wiring.context(found, seconds, fresh_trust=True)
-                    if built.trust.version == known:
-                        raise
-                    log.info("A newer trust may explain it", code=error.code, version=built.trust.version)
-                    deadline.check()
-        finally:
-            if trigger is Trigger.POLLING:
-                catch_up(built, deadline)
+
+        def run() -> Outcome:
+            nonlocal built
+            try:
+                while True:
+                    try:
+                        return call(built, deadline)
+                    except (UnverifiedError, PausedError) as error:
+                        known = built.trust.version
+                        built, _ = wiring.context(found, seconds, fresh_trust=True)
+                        if built.trust.version == known:
+                            raise
+                        log.info("A newer trust may explain it", code=error.code, version=built.trust.version)
+                        deadline.check()
+            finally:
+                if trigger is Trigger.POLLING:
+                    catch_up(built, deadline)
+
+        return tell_after(run, trigger, deadline, lambda left: tell_all(built, trigger, left))
 
 
 def validate_ref(found: Settings, seconds: float, ref: str) -> Report:

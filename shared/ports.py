@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from shared.core.audit import Batch, GraphState
     from shared.core.case import Case
     from shared.core.judge import Verdict
+    from shared.core.letters import Letter
     from shared.model import BlobId, CommitSha, FailedDelivery, Standing, TreeEntry
 
 T = TypeVar("T")
@@ -214,6 +215,37 @@ class Audit(Protocol):
 
     def open(self, seconds: float) -> AbstractContextManager[AuditSession]:
         """Connect; nothing that is done with the session ends later than so many seconds from now."""
+        ...
+
+
+class Alert(Protocol):
+    """Sends messages to people, wherever the settings say.
+
+    An address is known by a fingerprint alone: it holds secrets. That anybody reads what arrived is not promised; what was
+    given up when the time was over may arrive all the same.
+    """
+
+    @property
+    def addresses(self) -> frozenset[str]:
+        """The fingerprints of all addresses."""
+        ...
+
+    def prepare(self) -> None:
+        """Find out, once, which addresses nothing can be sent to, and log their numbers; never fails."""
+        ...
+
+    def __call__(self, letters: Sequence[Letter], seconds: float) -> list[frozenset[str]]:
+        """Send each letter to its own addresses, to all of these side by side.
+
+        Never raises, and returns in time; an address that fails keeps no other one from being told.
+
+        Args:
+            letters: What to send; an address gets them in this order.
+            seconds: How long all of it may take.
+
+        Returns:
+            For each letter the addresses that took it.
+        """
         ...
 
 

@@ -116,10 +116,15 @@ def stored_record(found: Settings, name: str) -> bytes:
 
 
 def accept_report(found: Settings, puller: str, report: dict[str, object]) -> None:
-    """Keep a puller's newest report."""
+    """Keep a puller's newest report; who reports each minute also notices that nobody polls any more."""
     from shared.service import serving
 
     serving.accept_report(wiring.store(found), wiring.trust(found), puller, report, wiring.now())
+    watch = wiring.watch(found)
+    if watch is not None:
+        from shared.service.alerting import tell_of_poller
+
+        tell_of_poller(watch)
 
 
 def skills(found: Settings, *, after: str, limit: int) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import urlsplit
 
 from shared.core.rules import ValidationPolicy, VersionPolicy
@@ -10,6 +11,10 @@ MAX_SECRETS = 2
 LEAST_SECRET_CHARS = 32
 MAX_URLS = 50
 GRAPH_SCHEMES = ("neo4j+s", "neo4j+ssc", "neo4j", "bolt+s", "bolt+ssc", "bolt")
+MAX_ALERT_URLS = 20
+# As apprise itself tells them apart: commas may also stand inside of one.
+_BETWEEN_ALERT_URLS = re.compile(r"[\s,;]+(?=[a-z0-9]{1,32}://)", re.IGNORECASE)
+_ALERT_URL = re.compile(r"[a-z0-9]{1,32}://[^\s\x00-\x1f\x7f]+", re.IGNORECASE)
 
 
 def text(value: str) -> str:
@@ -56,6 +61,22 @@ def web_urls(value: str) -> tuple[str, ...]:
     found = tuple(dict.fromkeys(part.strip() for part in value.replace(",", "\n").splitlines() if part.strip()))
     if len(found) > MAX_URLS or not all(_is_web_url(part) for part in found):
         raise ValueError(f"at most {MAX_URLS} addresses such as https://HOST/nudge, without user and fragment")
+    return found
+
+
+def alert_urls(value: str) -> tuple[str, ...]:
+    """Read addresses for alerts, one a line or with commas between; each counts once.
+
+    Only their form is checked here, as every call reads the settings and few send an alert. Which services there are is known
+    to what sends them: it logs the number of one that it does not know.
+    """
+    parts = (part.strip(" \t\r\n,;") for part in _BETWEEN_ALERT_URLS.split(value))
+    found = tuple(dict.fromkeys(part for part in parts if part))
+    odd = [str(number) for number, part in enumerate(found, start=1) if not _ALERT_URL.fullmatch(part)]
+    if odd:
+        raise ValueError(f"addresses such as json://HOST/PATH, one a line (number {', '.join(odd[:9])} is none)")
+    if len(found) > MAX_ALERT_URLS:
+        raise ValueError(f"at most {MAX_ALERT_URLS} addresses")
     return found
 
 

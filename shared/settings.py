@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from shared.errors import ConfigError
 from shared.setting_reader import setting as _setting
 from shared.setting_values import (
+    alert_urls,
     drift,
     graph_url,
     layouts,
@@ -116,6 +117,9 @@ class Settings:
         "cloud",
         "Where pullers take the news of a deployment, with commas or one a line; unset, they find it at their next look.",
     )
+    alert_urls: tuple[str, ...] = _secret(
+        "ALERT_URLS", alert_urls, "", "cloud", "Where alerts go: apprise URLs, one a line or with commas; a secret."
+    )
     neo4j_uri: str | None = _setting(
         "NEO4J_URI", graph_url, None, "cloud", "The audit graph, such as `neo4j+s://HOST`; unset, none is kept."
     )
@@ -205,7 +209,7 @@ class Settings:
         positive_int,
         None,
         "volume",
-        "Port on 127.0.0.1 where the puller tells its state; unset, nowhere.",
+        "Port on 127.0.0.1 where the puller tells its state; unset, none.",
     )
 
     @property

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from shared.adapters.github import GitHub
     from shared.adapters.signer import Ed25519Signer
     from shared.model import Trust
-    from shared.ports import Audit, Clock, Hooks, Judge, Nudge, Quota, Source, Store, Together
+    from shared.ports import Alert, Audit, Clock, Hooks, Judge, Nudge, Quota, Source, Store, Together
+    from shared.service.alerting import Watch
     from shared.service.context import Context, Deadline
     from shared.service.trust import TrustChain
 
@@ -95,6 +96,7 @@ def context(found: Settings, seconds: float, *, fresh_trust: bool = False) -> tu
         hooks=source.hooks,
         nudge=nudge(found),
         audit=audit(found),
+        alert=alert(found),
         # What this call deploys carries the id that all its lines carry.
         token=lambda: sync,
     )
@@ -193,6 +195,35 @@ def audit(found: Settings) -> Audit | None:
     # A missing password is left to the server to refuse: the graph is never a reason to stop deploying.
     password = found.neo4j_password or ""
     return Neo4jAudit(found.neo4j_uri, found.neo4j_user, password, channel=found.channel, repo=found.repo)
+
+
+def alert(found: Settings) -> Alert | None:
+    """Return what tells people; None when `ALERT_URLS` names nobody."""
+    return _alert(found.alert_urls) if found.alert_urls else None
+
+
+@lru_cache(maxsize=2)
+def _alert(urls: tuple[str, ...]) -> Alert:
+    from shared.adapters.apprise_alert import AppriseAlert
+
+    return AppriseAlert(urls)
+
+
+def watch(found: Settings) -> Watch | None:
+    """Return what looks after the poller where no sync runs; None when there is nobody to tell."""
+    told = alert(found)
+    if told is None:
+        return None
+    from shared.service.alerting import Watch
+
+    return Watch(
+        store=store(found),
+        trust=trust(found),
+        clock=clock(),
+        together=together(),
+        alert=told,
+        poll_seconds=found.polling_interval_seconds,
+    )
 
 
 @cache

@@ -27,7 +27,18 @@ ALLOWED = {
     | {"shared.core", "shared.config", "shared.log", "shared.service", "functions"}
     | {"shared.web", "shared.wiring", "shared.admission", "shared.calls", "shared.reading", "shared.answers"},
 }
-HEAVY = {"dulwich", "google", "neo4j", "yaml", "flask", "werkzeug", "urllib3", "gunicorn", "functions_framework"}
+HEAVY = {
+    "dulwich",
+    "google",
+    "neo4j",
+    "yaml",
+    "flask",
+    "werkzeug",
+    "urllib3",
+    "gunicorn",
+    "functions_framework",
+    "apprise",
+}
 # What of others may be imported outside the standard library, where everything else would be a mistake.
 FOREIGN = {
     "shared/core": {"yaml", "cryptography"},

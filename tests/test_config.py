@@ -19,6 +19,7 @@ from shared.setting_reader import MAX_SECRET_FILE_BYTES
 NAMES = [field.metadata["name"] for field in fields(Settings)]
 ONE, TWO, THREE = "a" * 32, "b" * 40, "c" * 32
 WHERE = ("http://a:8080/nudge", "https://b/x?y=1", "http://[::1]:1/")
+ALERTED = ("json://a/b", "slack://A/B/C/#x,#y", "mailto://u:p@h?to=a@b,c@d")
 SECRET_LISTS = {"GITHUB_WEBHOOK_SECRET": "webhook_secrets", "MANUAL_SYNC_API_KEY": "api_keys"}
 
 
@@ -68,6 +69,10 @@ def test_without_anything_set_the_documented_defaults_hold() -> None:
         ("NUDGE_URLS", "https://edge.example/nudge", ("https://edge.example/nudge",)),
         ("NUDGE_URLS", " http://a:8080/nudge , https://b/x?y=1,\n\n http://[::1]:1/ \r\nhttps://b/x?y=1", WHERE),
         ("NUDGE_URLS", ",", ()),
+        ("ALERT_URLS", "json://a/b", ("json://a/b",)),
+        ("ALERT_URLS", " json://a/b,\n\n slack://A/B/C/#x,#y ; mailto://u:p@h?to=a@b,c@d\r\njson://a/b", ALERTED),
+        ("ALERT_URLS", "https://hooks.slack.com/services/T/B/x", ("https://hooks.slack.com/services/T/B/x",)),
+        ("ALERT_URLS", " , \n;", ()),
         ("GITHUB_APP_ID", " 12 ", "12"),
         ("GITHUB_APP_KEY", "-----BEGIN X-----\\nabc\\n", "-----BEGIN X-----\nabc\n"),
         ("GITHUB_APP_KEY", " -----BEGIN X-----\nabc\n ", "-----BEGIN X-----\nabc"),
@@ -205,6 +210,7 @@ INVALID = {
     "GITHUB_WEBHOOK_SECRET": "s3cret-short",
     "MANUAL_SYNC_API_KEY": "s3cret-short",
     "NUDGE_URLS": "https://user:s3cret@edge.example/nudge",
+    "ALERT_URLS": "json://good/ s3cret",
 }
 
 
@@ -240,11 +246,22 @@ def test_a_refusal_never_repeats_the_value(name: str) -> None:
         *[("NUDGE_URLS", text) for text in ("https://a b/", "https://a/#x", "https://u@a/", "https://\u0430/")],
         *[("NUDGE_URLS", text) for text in ("http://a:0/", "http://a:x/", "http://a:65536/", "http://[::1/")],
         ("NUDGE_URLS", "https://good.example/nudge, bad"),
+        *[
+            ("ALERT_URLS", text)
+            for text in ("ops@example.com", "json:/a", "json://", "://a", "json://a b", "json://a\x00b")
+        ],
+        ("ALERT_URLS", "\n".join(f"json://h{number}/" for number in range(21))),
         ("NUDGE_URLS", ",".join(f"http://h{number}/" for number in range(51))),
     ],
 )
 def test_a_value_that_means_nothing_is_refused(name: str, text: str) -> None:
     assert refused(**{name: text}).startswith(f"{name}: ")
+
+
+def test_an_address_for_alerts_that_is_none_is_named_by_its_number() -> None:
+    message = refused(ALERT_URLS="json://a/\nops@example.com s3cret\njson://b/\nslack://x y")
+    assert message == "ALERT_URLS: expected addresses such as json://HOST/PATH, one a line (number 1, 3 is none)"
+    assert "number 2 is none" in refused(ALERT_URLS="json://a/\njson://b c")
 
 
 def test_everything_that_is_missing_is_named_at_once() -> None:

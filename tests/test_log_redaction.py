@@ -146,9 +146,10 @@ def test_what_is_shorter_than_eight_characters_hides_nothing() -> None:
 def test_every_secret_setting_is_hidden_from_when_it_is_read() -> None:
     names = [field.metadata["name"] for field in Settings.__dataclass_fields__.values() if field.metadata["secret"]]
     assert {"GITHUB_TOKEN", "GITHUB_APP_KEY", "GITHUB_WEBHOOK_SECRET", "MANUAL_SYNC_API_KEY"} <= set(names)
-    assert {"SIGNING_KEY", "PULLER_KEY", "NUDGE_URLS"} <= set(names)
+    assert {"SIGNING_KEY", "PULLER_KEY", "NEO4J_PASSWORD", "NUDGE_URLS", "ALERT_URLS"} <= set(names)
     values = {name: some(name) for name in names}
-    load_settings({**values, "NUDGE_URLS": f"https://pullers.net/{values['NUDGE_URLS']}"})
+    addresses = {name: f"https://pullers.net/{values[name]}" for name in names if name.endswith("_URLS")}
+    load_settings({**values, **addresses})
     for value in values.values():
         assert not leaks(value, shown(f"x {value} y"))
 

@@ -20,6 +20,7 @@ MAX_SLUG_CHARS = 64
 
 CURRENT = "current.json"
 SUMMARY = "summary.json"
+ALERTS = "alerts.json"
 
 
 def check_name(name: str) -> str:

@@ -47,7 +47,7 @@ class Summary:
 
     `webhook` and `poller` hold the last times, `source` until when the source's API has told us to stay away, `audit` how
     far the audit graph was fed and what went wrong with it; `days` counters by day, `latency` among them. `latches` are the
-    functions' own pauses.
+    functions' own pauses, `withheld` is what the newest deployment withholds, as `core.withheld_note` keeps it.
     """
 
     deployments: tuple[Line, ...] = ()
@@ -57,6 +57,7 @@ class Summary:
     audit: dict[str, object] = field(default_factory=dict)
     days: dict[str, dict[str, object]] = field(default_factory=dict)
     latches: tuple[Latch, ...] = ()
+    withheld: dict[str, object] = field(default_factory=dict)
 
     @property
     def newest(self) -> tuple[int, int]:
@@ -80,6 +81,7 @@ def summary_bytes(summary: Summary) -> bytes:
             "audit": summary.audit,
             "days": summary.days,
             "latches": latches_document(summary.latches),
+            "withheld": summary.withheld,
         }
     )
 
@@ -102,6 +104,7 @@ def parse_summary(data: bytes) -> Summary:
             audit=_noted(document.get("audit")),
             days={key: _mapping(value) for key, value in _mapping(document.get("days")).items()},
             latches=parse_latches(document.get("latches")),
+            withheld=_mapping(document.get("withheld")),
         )
         return summary if document.get("schema") == SCHEMA and summary.newest >= (0, 0) else Summary()
     except (InputError, KeyError):

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from shared.core.rules import Terms
     from shared.model import Trust
-    from shared.ports import Audit, Clock, Hooks, Judge, Nudge, Quota, Signer, Source, Store, Together
+    from shared.ports import Alert, Audit, Clock, Hooks, Judge, Nudge, Quota, Signer, Source, Store, Together
 
 
 def random_token() -> str:
@@ -26,7 +26,7 @@ class Context:
     """The ports and settings of one call. `poll_seconds` is the polling interval, `root` the publish root.
 
     `quota` and `hooks` are None where the source has no API, `nudge` where no puller is to be told, `audit` where no graph
-    is kept. `token` makes the bytes of two competing deployments differ.
+    is kept, `alert` where no person is told. `token` makes the bytes of two competing deployments differ.
     """
 
     store: Store
@@ -43,6 +43,7 @@ class Context:
     hooks: Hooks | None = None
     nudge: Nudge | None = None
     audit: Audit | None = None
+    alert: Alert | None = None
     token: Callable[[], str] = random_token
 
 

@@ -23,6 +23,7 @@ from shared.core.summary import (
     with_failure,
 )
 from shared.core.verify import UnverifiedPointer, read_memory
+from shared.core.withheld_note import with_withheld
 from shared.errors import ConflictError, RejectedError, SkillSyncError, UnavailableError, UnverifiedError
 from shared.model import Action
 from shared.service import telling
@@ -32,7 +33,7 @@ from shared.service.quota import with_quota
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from shared.core.summary import Change, Line
+    from shared.core.summary import Change
     from shared.model import CommitSha, DeploymentId, Digest, Manifest, Pointer
     from shared.service.context import Context
     from shared.service.live import Live
@@ -59,10 +60,12 @@ def record_deployment(
     """
     first: list[bool] = []
 
+    def with_line(summary: Summary) -> Summary:
+        return with_withheld(with_deployments(summary, [line_of(pointer, decision)]), pointer, decision)
+
     def summed_up() -> None:
         told = tell()
-        line = line_of(pointer, decision)
-        update_summary(context, live, lambda summary: told(with_deployments(summary, [line])))
+        update_summary(context, live, lambda summary: told(with_line(summary)))
 
     try:
         # Events first: once the summary has the line, nobody looks for missing events again.
@@ -105,15 +108,22 @@ def heal(context: Context, live: Live) -> bool:
     if not missing:
         return False
     write_record(context.store, live.pointer.deployment, live.envelope)
-    lines: list[Line] = []
+    found: list[tuple[Pointer, Decision]] = []
     for deployment in missing:
         pointer = live.pointer if deployment == live.pointer.deployment else readable_record(context, deployment)
         if pointer is not None:
             decision = _changes_of(context, pointer)
             write_events(context, pointer, decision)
-            lines.append(line_of(pointer, decision))
-    update_summary(context, live, lambda summary: with_deployments(summary, lines))
-    log.info("Wrote missing records", deployments=len(lines))
+            found.append((pointer, decision))
+
+    def with_found(summary: Summary) -> Summary:
+        summary = with_deployments(summary, [line_of(*each) for each in found])
+        for each in found:
+            summary = with_withheld(summary, *each)
+        return summary
+
+    update_summary(context, live, with_found)
+    log.info("Wrote missing records", deployments=len(found))
     return True
 
 

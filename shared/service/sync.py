@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from shared import log
+from shared.core.alerts import is_poller_stale
 from shared.core.decide import Decision, Occasion, decide, to_judge
 from shared.core.manifest import empty_manifest
 from shared.core.names import parse_timestamp, timestamp
@@ -53,7 +54,10 @@ class Command:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """How a sync ended. `status` is None when nothing changed; `deployment` is then the one that goes on being live."""
+    """How a sync ended. `status` is None when nothing changed; `deployment` is then the one that goes on being live.
+
+    `is_quiet` when no alert can follow from it: what is withheld stayed as it was, and polls come as they should.
+    """
 
     status: Status | None
     deployment: DeploymentId
@@ -62,6 +66,7 @@ class Outcome:
     removed: tuple[SkillId, ...] = ()
     withheld: tuple[Withheld, ...] = ()
     warnings: Mapping[SkillId, tuple[Finding, ...]] | None = None
+    is_quiet: bool = False
 
 
 def synchronise(context: Context, command: Command, deadline: Deadline) -> Outcome:
@@ -144,7 +149,8 @@ class _Run:
         decision = decide(before, head.skills, verdicts, occasion)
         if live.pointer is not None and decision.manifest == before:
             return self._unchanged(live, live.pointer, commit)
-        return self._publish(live, decision, verdicts, head)
+        outcome = self._publish(live, decision, verdicts, head)
+        return replace(outcome, is_quiet=decision.manifest.withheld == before.withheld and self._is_polled(live))
 
     def _publish(self, live: Live, decision: Decision, verdicts: Mapping[SkillId, Verdict], head: Head) -> Outcome:
         touched = decision.judged + len(decision.removed)
@@ -179,7 +185,11 @@ class _Run:
             refresh(self._context, live, pointer, commit)
         if polled or self._command.trigger is Trigger.WEBHOOK:
             note(self._context, live, self._tell(commit))
-        return Outcome(status=None, deployment=pointer.deployment, commit=commit)
+        return Outcome(status=None, deployment=pointer.deployment, commit=commit, is_quiet=self._is_polled(live))
+
+    def _is_polled(self, live: Live) -> bool:
+        context = self._context
+        return not is_poller_stale(live.summary, context.poll_seconds, context.clock.now())
 
     def _is_plain(self) -> bool:
         return not self._command.release and self._command.trigger is not Trigger.POLLING

@@ -15,6 +15,7 @@ from shared.core.trust import sign_trust
 from shared.core.verify import UnverifiedPointer, read_pointer
 from shared.errors import ConfigError
 from shared.model import CommitSha, DeploymentId, Manifest, Pointer, Push, SkillId, Trigger, Trust
+from shared.service.alerting import Watch, tell_after, tell_all, tell_of_poller
 from shared.service.context import Context, Deadline
 from shared.service.objects import read_manifest, read_object
 from shared.service.rollback import roll_back
@@ -31,7 +32,7 @@ from tests.fakes.trusted import OPERATOR, anchor, first_version, following
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from shared.ports import Audit, Hooks, Judge, Quota, Source, Store, Together
+    from shared.ports import Alert, Audit, Hooks, Judge, Quota, Source, Store, Together
 
 T = TypeVar("T")
 
@@ -80,6 +81,7 @@ class World:
         self.hooks: Hooks | None = None
         self.nudges: list[bytes] = []
         self.audit: Audit | None = None
+        self.alert: Alert | None = None
         self.trust: Trust = TRUST
         self.trouble = ""
         self.signer = SIGNER
@@ -103,6 +105,7 @@ class World:
             hooks=self.hooks,
             nudge=self.nudges.append,
             audit=self.audit,
+            alert=self.alert,
         )
 
     def push(self, *parts: Files) -> Push:
@@ -151,7 +154,8 @@ class World:
         return survey(self.store, self.trust, self.together, now, trouble=self.trouble, audit=self.audit)
 
     def roll_back(self, to: str) -> Outcome:
-        return roll_back(self.context, DeploymentId(to), Deadline(self.clock, 25.0))
+        context, deadline = self.context, Deadline(self.clock, 25.0)
+        return self._told(lambda: roll_back(context, DeploymentId(to), deadline), Trigger.ROLLBACK, deadline)
 
     def fails(self, deployment: str, *lost: str, puller: str = "edge") -> None:
         """That deployment fails its health check at a puller, which reports it."""
@@ -162,6 +166,17 @@ class World:
     def report(self, puller: str = "edge", **members: object) -> None:
         """A puller reports."""
         accept_report(self.store, self.trust, puller, {"outcome": "current", **members}, self.clock.now())
+        if self.alert is not None:
+            tell_of_poller(
+                Watch(
+                    store=self.store,
+                    trust=self.trust,
+                    clock=self.clock,
+                    together=self.together,
+                    alert=self.alert,
+                    poll_seconds=300.0,
+                )
+            )
 
     def deploy(self, *parts: Files) -> Outcome:
         """Push and deliver its webhook."""
@@ -209,7 +224,11 @@ class World:
         ]
 
     def _sync(self, command: Command, seconds: float) -> Outcome:
-        return synchronise(self.context, command, Deadline(self.clock, seconds))
+        context, deadline = self.context, Deadline(self.clock, seconds)
+        return self._told(lambda: synchronise(context, command, deadline), command.trigger, deadline)
+
+    def _told(self, run: Callable[[], Outcome], trigger: Trigger, deadline: Deadline) -> Outcome:
+        return tell_after(run, trigger, deadline, lambda seconds: tell_all(self.context, trigger, seconds))
 
 
 def a_push(before: CommitSha, after: CommitSha, *, forced: bool = False) -> Push:
