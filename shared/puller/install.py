@@ -121,7 +121,10 @@ class Installer:
             DeadlineError: `STOPPED`, between two steps; the next start completes what is half done.
             OSError: the disk refused; the next try completes what is half done.
         """
-        return _Run(self, state, order, remember).carry_out()
+        try:
+            return _Run(self, state, order, remember).carry_out()
+        finally:
+            self.stage.stop()
 
 
 class _Run:
