@@ -178,11 +178,14 @@ class Root:
                 self._calls.sync(fd)
 
     def move_all(self, folder: str, names: Iterable[str], to: Root) -> None:
-        """Rename what stands in a folder into another root, each for itself, and sync once: a loss of power may undo some."""
+        """Rename what stands in a folder into another root, each for itself; `sync_names` of both must follow."""
         with self.open(folder) as fd, to.open() as target_fd:
             for name in names:
                 self._calls.rename(name, name, fd, target_fd)
-            self._calls.sync(target_fd)
+
+    def sync_names(self, folder: str = "") -> None:
+        """Make the names in a folder survive a loss of power."""
+        with self.open(folder) as fd:
             self._calls.sync(fd)
 
     def link(self, name: str, fd: int, target_fd: int) -> None:

@@ -260,19 +260,17 @@ class _Run:
         for step in steps:
             self._pause_before(step)
             if isinstance(step, Add | Replace) and "/" not in step.path:
-                names.append(step.path)  # one flush for all of them
+                names.append(step.path)
             else:
-                self._move_in(names)
+                # One flush for all that were moved in, also of other skills, before anything else follows.
+                self._tools.stage.move_in(names)
+                self._tools.stage.flush()
+                names.clear()
                 self._carry_out(step, backup)
             self._changed += 1
             if isinstance(step, Remove | Displace) and "/" not in step.path:
                 self._resting.begins(step.path)
-        self._move_in(names)
-
-    def _move_in(self, names: list[str]) -> None:
-        if names:
-            self._own.move_all(STAGING, names, self._skills)
-            names.clear()
+        self._tools.stage.move_in(names)
 
     def _pause_before(self, step: Step) -> None:
         left = self._resting.seconds(step.path) if isinstance(step, Add) else 0.0

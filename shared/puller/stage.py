@@ -41,6 +41,7 @@ class Stage:
         self._own = own
         self._downloads = Downloads(client, stopping)
         self._spare: Root | None = None
+        self._has_moved = False
         self._unsynced: list[str] = []
         self._count = 0
 
@@ -57,6 +58,7 @@ class Stage:
         """
         self._own.clear(STAGING)
         self._spare, self._unsynced, self._count = spare, [], 0
+        self._has_moved = False
 
     def fill(self, group: Group, paths: Collection[str], seen: Mapping[str, Seen]) -> None:
         """Stage the files at these paths; some of it may be done only by `sync`, which must follow.
@@ -103,6 +105,19 @@ class Stage:
             for path in (*files, *sorted({folder for file in files for folder in ancestors(file)})):
                 self._own.sync_one(path)
         self._unsynced, self._count = [], 0
+
+    def move_in(self, names: Collection[str]) -> None:
+        """Rename what is staged directly below into the skills folder; until `flush` a loss of power may undo it."""
+        if names:
+            self._has_moved = True
+            self._own.move_all(STAGING, names, self._skills)
+
+    def flush(self) -> None:
+        """Make all that was moved in survive a loss of power, the receiving folder first: never is neither name there."""
+        if self._has_moved:
+            self._skills.sync_names()
+            self._own.sync_names(STAGING)
+        self._has_moved = False
 
     def stop(self) -> None:
         """Let nothing be fetched any more that was begun for an install that did not end."""
