@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from shared.errors import DeadlineError, UnavailableError
 from shared.puller.backup import DRIFT, OUT, Backup
-from shared.puller.layout import RELOAD, top
+from shared.puller.layout import RELOAD, skill_at, top
 from shared.puller.look import look
 from shared.puller.plan import (
     Add,
@@ -126,7 +126,7 @@ class Installer:
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What the first pass found of a group: its ids, and where nothing at all stood there, nor should have, its steps."""
+    """What the first pass found of a group: its steps if nothing stood there, nor should have; else its skills' ids."""
 
     keys: tuple[SkillId, ...]
     new: tuple[Step, ...]
@@ -189,8 +189,9 @@ class _Run:
             seen, steps = self._planned(group)
             self._stage(group, seen, steps)
             needed = needed or bool(steps)
+            is_new = bool(steps) and not seen and not group.known
             if group.keys:
-                self._found.append(_Found(tuple(group.keys), () if seen or group.known else steps))
+                self._found.append(_Found((), steps) if is_new else _Found(tuple(group.keys), ()))
         self._tools.stage.sync()
         return needed
 
@@ -230,7 +231,7 @@ class _Run:
         """Look again: what is decided on is what stands there now, not before a download."""
         if found.new and not look(self._skills, [step.path for step in found.new]):
             return found.new, {}
-        group = self._scope.again(found.keys)
+        group = self._scope.again(found.keys or {skill_at(step.path): None for step in found.new})
         steps = self._ready(group)
         self._foresee(steps)
         self._tools.history.note(gone(group))
