@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import re
 import struct
+import zlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from shared.errors import InputError
 
@@ -27,11 +28,14 @@ _MAX_NAME_BYTES = 100
 _END = bytes(2 * BLOCK)
 # name, mode, uid, gid, size, mtime, checksum, type, link name, magic, version, user, group, device numbers, prefix
 _HEADER = struct.Struct("100s8s8s8s12s12s8s1s100s6s2s32s32s8s8s155s12x")
+# Of these, what is looked at: name, mode, size, checksum, type, magic with version, prefix
+_READ = struct.Struct("100s8s16x12s12x8s1s100x8s80x155s12x")
 _CHECKSUM = slice(148, 156)
 _REGULAR = frozenset({b"0", b"\0"})
 _PAX = b"x"
 _USTAR = (b"ustar\0", b"00")
-_GNU = (b"ustar ", b" \0")
+_USTAR_MARK = b"".join(_USTAR)
+_MARKS = frozenset({_USTAR_MARK, b"ustar  \0"})  # the other one is GNU's
 _OCTAL = re.compile(rb" *([0-7]+)[ \0]*")
 _PAX_RECORD = re.compile(rb"([1-9][0-9]{0,3}) ([^=\n]+)=")
 # What ordinary writers add about a file and nobody needs. Everything else (sizes, links, sparse maps) is refused.
@@ -75,8 +79,7 @@ def read_tar(tar: bytes) -> Iterator[TarEntry]:
         raise _invalid("a pax header without its file")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Header:
+class _Header(NamedTuple):
     path: bytes
     mode: int
     size: int
@@ -113,15 +116,22 @@ def _pax_record(path: bytes) -> bytes:
 def _parse_header(block: bytes) -> _Header:
     if len(block) < BLOCK:
         raise _invalid("the stream ends inside a header")
-    fields = _HEADER.unpack(block)
-    name, mode, size, checksum, kind, prefix = (fields[index] for index in (0, 1, 4, 6, 7, 15))
-    if fields[9:11] not in (_USTAR, _GNU):
+    name, mode, size, checksum, kind, mark, prefix = _READ.unpack(block)
+    if mark not in _MARKS:
         raise _invalid("a header without the mark of ustar")
-    if _octal(checksum) != sum(block) - sum(block[_CHECKSUM]) + 8 * ord(" "):
+    if _octal(checksum) != _sum(block) - sum(checksum) + len(checksum) * ord(" "):
         raise _invalid("a header's checksum does not hold")
-    if fields[9:11] == _USTAR and prefix[0]:
+    if mark == _USTAR_MARK and prefix[0]:
         name = _until_nul(prefix) + b"/" + _until_nul(name)
     return _Header(path=_until_nul(name), mode=_octal(mode), size=_octal(size), kind=kind)
+
+
+def _sum(block: bytes) -> int:
+    """Add up the bytes of a header, several times as fast as `sum` does."""
+    # The low half of Adler-32 is the sum modulo 65,521 (RFC 1950, section 2.2): of 256 bytes, which have 65,280 at most,
+    # it is the sum itself.
+    half = BLOCK // 2
+    return (zlib.adler32(block[:half], 0) & 0xFFFF) + (zlib.adler32(block[half:], 0) & 0xFFFF)
 
 
 def _parse_pax(data: bytes) -> dict[bytes, bytes]:
@@ -147,7 +157,7 @@ def _content(tar: bytes, at: int, size: int) -> bytes:
     data, padding = tar[at : at + size], tar[at + size : at + _padded(size)]
     if len(data) + len(padding) != _padded(size):
         raise _invalid("the stream ends inside a file")
-    if any(padding):
+    if padding.count(0) != len(padding):
         raise _invalid("bytes hidden in the padding of a file")
     return data
 

@@ -26,6 +26,7 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _INNER = _FOLDER | os.O_NOFOLLOW
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _APPENDED = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+_UNSAFE = frozenset({"", ".", ".."})
 _TOUCHED = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
@@ -106,11 +107,26 @@ class Root:
         with self.parent(path) as (folder, name):
             self._create(folder, name, data, mode, synced=synced)
 
-    def fill(self, folder: str, files: Mapping[str, tuple[bytes, int]]) -> None:
-        """Write new files (name to content and mode) into a folder, which is made; a sync must follow."""
-        with self.open(folder, make=True) as fd:
-            for name, (data, mode) in files.items():
-                self._create(fd, name, [data], mode, synced=False)
+    def fill(self, folder: int, files: Mapping[str, tuple[bytes, int]]) -> None:
+        """Write new files into an open folder; the folders inside that they need are made. A sync must follow.
+
+        Args:
+            folder: The descriptor of a folder of this root.
+            files: Path below that folder to content and mode.
+        """
+        inside: dict[str, dict[str, tuple[bytes, int]]] = {}
+        for path, (data, mode) in files.items():
+            name, *rest = _segments(path)
+            if rest:
+                inside.setdefault(name, {})["/".join(rest)] = data, mode
+            else:
+                self._create(folder, name, [data], mode, synced=False)
+        for name, deeper in inside.items():
+            fd = self._made(name, folder)
+            try:
+                self.fill(fd, deeper)
+            finally:
+                os.close(fd)
 
     def append(self, path: str, data: bytes) -> None:
         """Write at the end of a file, making it when it is missing; a crash may leave a part of what is written."""
@@ -127,7 +143,7 @@ class Root:
         done: list[str] = []
         for segment in _segments(folder):
             with self.open("/".join(done)) as fd:
-                self._make_folder(segment, fd, synced=synced)
+                os.close(self._made(segment, fd, synced=synced))
             done.append(segment)
 
     def sync_all(self, path: str) -> None:
@@ -162,11 +178,14 @@ class Root:
                 self._calls.sync(fd)
 
     def move_all(self, folder: str, names: Iterable[str], to: Root) -> None:
-        """Rename what stands in a folder into another root, each for itself, and sync once: a loss of power may undo some."""
+        """Rename what stands in a folder into another root, each for itself; `sync_names` of both must follow."""
         with self.open(folder) as fd, to.open() as target_fd:
             for name in names:
                 self._calls.rename(name, name, fd, target_fd)
-            self._calls.sync(target_fd)
+
+    def sync_names(self, folder: str = "") -> None:
+        """Make the names in a folder survive a loss of power."""
+        with self.open(folder) as fd:
             self._calls.sync(fd)
 
     def link(self, name: str, fd: int, target_fd: int) -> None:
@@ -246,25 +265,21 @@ class Root:
         finally:
             os.close(fd)
 
-    def _made(self, name: str, fd: int) -> int:
-        try:
-            return os.open(name, _INNER, dir_fd=fd)
-        except FileNotFoundError:
-            self._make_folder(name, fd, synced=False)
-            return os.open(name, _INNER, dir_fd=fd)
-
-    def _make_folder(self, name: str, fd: int, *, synced: bool) -> None:
+    def _made(self, name: str, fd: int, *, synced: bool = False) -> int:
+        """Open a folder, which is made when it is missing."""
         try:
             self._calls.make_folder(name, fd)
         except FileExistsError:
-            return
+            return os.open(name, _INNER, dir_fd=fd)
         made = os.open(name, _INNER, dir_fd=fd)
         try:
             self._calls.mode(made, FOLDER_MODE)
-        finally:
+            if synced:
+                self._calls.sync(fd)
+        except BaseException:
             os.close(made)
-        if synced:
-            self._calls.sync(fd)
+            raise
+        return made
 
     def _write(self, fd: int, data: bytes) -> None:
         view = memoryview(data)
@@ -274,6 +289,6 @@ class Root:
 
 def _segments(path: str) -> list[str]:
     segments = path.split("/") if path else []
-    if any(segment in {"", ".", ".."} or "\0" in segment for segment in segments):
+    if "\0" in path or not _UNSAFE.isdisjoint(segments):
         raise InputError("PATH_UNSAFE", f"expected a path below the folder, got {path[:80]!r}")
     return segments

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from shared.core.names import parse_timestamp, timestamp
 from shared.errors import DeadlineError, UnavailableError
 from shared.puller.backup import DRIFT, OUT, Backup
-from shared.puller.layout import RELOAD, top
+from shared.puller.layout import RELOAD, skill_at, top
 from shared.puller.look import look
 from shared.puller.plan import (
     Add,
@@ -27,6 +25,7 @@ from shared.puller.plan import (
     make_plan,
     to_stage,
 )
+from shared.puller.resting import Resting
 from shared.puller.scope import Opened, Scope, gone
 from shared.puller.stage import STAGING, Stage
 
@@ -45,8 +44,6 @@ if TYPE_CHECKING:
     from shared.puller.state import Edition, State
     from shared.puller.volume import Volume
 
-REST = timedelta(seconds=2)
-"""The gateway's watcher loses a folder that comes back sooner under the same name."""
 _ROUNDS = 5
 
 
@@ -121,7 +118,18 @@ class Installer:
             DeadlineError: `STOPPED`, between two steps; the next start completes what is half done.
             OSError: the disk refused; the next try completes what is half done.
         """
-        return _Run(self, state, order, remember).carry_out()
+        try:
+            return _Run(self, state, order, remember).carry_out()
+        finally:
+            self.stage.stop()
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What the first pass found of a group: its steps if nothing stood there, nor should have; else its skills' ids."""
+
+    keys: tuple[SkillId, ...]
+    new: tuple[Step, ...]
 
 
 class _Run:
@@ -135,8 +143,8 @@ class _Run:
         self._remember = remember
         self._scope = self._opened(state, order)
         self._staged: set[str] = set()
-        self._removed_at = dict(state.removed_at)
-        self._cut_at = timestamp(tools.clock.now()) if state.unfinished else ""
+        self._found: list[_Found] = []
+        self._resting = Resting(state, tools.clock)
         self._changed = 0
 
     def carry_out(self) -> Installed:
@@ -153,7 +161,9 @@ class _Run:
             self._state = state
         else:
             self._state = state
-        done = replace(self._state, installed=target, unfinished=(), removed_at=self._recent(), kept=self._scope.kept())
+        done = replace(
+            self._state, installed=target, unfinished=(), removed_at=self._resting.removed_at(), kept=self._scope.kept()
+        )
         self._tools.stage.clear()
         return Installed(state=done, changed=self._changed, displaced=done.displaced)
 
@@ -179,6 +189,9 @@ class _Run:
             seen, steps = self._planned(group)
             self._stage(group, seen, steps)
             needed = needed or bool(steps)
+            is_new = bool(steps) and not seen and not group.known
+            if group.keys:
+                self._found.append(_Found((), steps) if is_new else _Found(tuple(group.keys), ()))
         self._tools.stage.sync()
         return needed
 
@@ -190,19 +203,17 @@ class _Run:
 
     def _change(self) -> None:
         late: list[Step] = []
-        for group in self._scope.groups():
-            steps = self._ready(group)
-            late += [step for step in steps if self._must_rest(step)]
-            self._foresee(steps)
-            self._tools.history.note(gone(group))
-            self._take([step for step in steps if not self._must_rest(step)], self._backup(group.known))
-        for step in late:
-            self._take([step], self._backup({}))
+        for found in self._found:
+            steps, known = self._again(found)
+            waiting = {step: None for step in steps if isinstance(step, Add) and self._resting.seconds(step.path)}
+            self._take([step for step in steps if step not in waiting], self._backup(known))
+            late += waiting
+        self._take(late, self._backup({}))
         self._take(announce(look(self._skills, {RELOAD}).get(RELOAD)), self._backup({}))
 
     def _planned(self, group: Group) -> tuple[Mapping[str, Seen], tuple[Step, ...]]:
         seen = look(self._skills, group.paths)
-        resting = {name for name in map(top, group.paths) if self._rest(name)}
+        resting = self._resting.among({top(path) for path in group.paths})
         return seen, make_plan(Situation(wanted=group.wanted, known=group.known, seen=seen, resting=resting))
 
     def _stage(self, group: Group, seen: Mapping[str, Seen], steps: Collection[Step]) -> bool:
@@ -210,14 +221,23 @@ class _Run:
         missing = {path for path in to_stage(steps, group.wanted) if not self._is_staged(path)}
         self._tools.stage.fill(group, missing, seen)
         whole = {step.path for step in steps if isinstance(step, Add) and "/" not in step.path}
-        self._staged |= {top(path) if top(path) in whole else path for path in missing}
+        self._staged |= whole | {path for path in missing if top(path) not in whole}
         return bool(missing)
 
     def _is_staged(self, path: str) -> bool:
         return path in self._staged or top(path) in self._staged
 
-    def _ready(self, group: Group) -> tuple[Step, ...]:
+    def _again(self, found: _Found) -> tuple[tuple[Step, ...], Mapping[str, frozenset[BlobId]]]:
         """Look again: what is decided on is what stands there now, not before a download."""
+        if found.new and not look(self._skills, [step.path for step in found.new]):
+            return found.new, {}
+        group = self._scope.again(found.keys or {skill_at(step.path): None for step in found.new})
+        steps = self._ready(group)
+        self._foresee(steps)
+        self._tools.history.note(gone(group))
+        return steps, group.known
+
+    def _ready(self, group: Group) -> tuple[Step, ...]:
         for _ in range(_ROUNDS):
             seen, steps = self._planned(group)
             if not self._stage(group, seen, steps):
@@ -241,22 +261,20 @@ class _Run:
         for step in steps:
             self._pause_before(step)
             if isinstance(step, Add | Replace) and "/" not in step.path:
-                names.append(step.path)  # one flush for all of them
+                names.append(step.path)
             else:
-                self._move_in(names)
+                # One flush for all that were moved in, also of other skills, before anything else follows.
+                self._tools.stage.move_in(names)
+                self._tools.stage.flush()
+                names.clear()
                 self._carry_out(step, backup)
             self._changed += 1
             if isinstance(step, Remove | Displace) and "/" not in step.path:
-                self._removed_at[step.path] = timestamp(self._tools.clock.now())
-        self._move_in(names)
-
-    def _move_in(self, names: list[str]) -> None:
-        if names:
-            self._own.move_all(STAGING, names, self._skills)
-            names.clear()
+                self._resting.begins(step.path)
+        self._tools.stage.move_in(names)
 
     def _pause_before(self, step: Step) -> None:
-        left = self._rest(step.path) if isinstance(step, Add) else 0.0
+        left = self._resting.seconds(step.path) if isinstance(step, Add) else 0.0
         if left:
             self._tools.clock.sleep(left)
         if self._tools.stopping():
@@ -279,19 +297,3 @@ class _Run:
                 skills.open_up(path)
             case Touch(path=path):
                 skills.touch(path)
-
-    def _must_rest(self, step: Step) -> bool:
-        return isinstance(step, Add) and self._rest(step.path) > 0.0
-
-    def _rest(self, name: str) -> float:
-        """Return for how many seconds a name directly below the skills folder may not come back yet."""
-        # After an interruption nobody knows what went when: every name rests from the beginning of this run on.
-        at = self._removed_at.get(name, self._cut_at)
-        if not at or "/" in name:
-            return 0.0
-        left = parse_timestamp(at) + REST - self._tools.clock.now()
-        # Never longer than the rest itself, whatever became of the clock meanwhile.
-        return min(max(left, timedelta(0)), REST).total_seconds()
-
-    def _recent(self) -> dict[str, str]:
-        return {name: at for name, at in self._removed_at.items() if self._rest(name)}

@@ -7,6 +7,7 @@ import os
 import stat
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from shared.model import BlobId
@@ -79,8 +80,16 @@ def blob_at(root: Root, path: str) -> BlobId | None:
 class _Walk:
     def __init__(self, paths: Collection[str]) -> None:
         self.seen: dict[str, Seen] = {}
-        self._paths = frozenset(paths)
-        self._folders = {folder for path in paths for folder in ancestors(path)}
+        self._paths = paths
+
+    # Not before they are asked for: of thousands that are installed for the first time, nothing is there.
+    @cached_property
+    def _wanted(self) -> frozenset[str]:
+        return frozenset(self._paths)
+
+    @cached_property
+    def _folders(self) -> frozenset[str]:
+        return frozenset(folder for path in self._paths for folder in ancestors(path))
 
     def visit(self, fd: int, name: str, path: str) -> None:
         try:
@@ -88,7 +97,7 @@ class _Walk:
         except FileNotFoundError:
             return
         thing = _thing(found.st_mode)
-        blob = blob_in(fd, name) if thing is Thing.FILE and path in self._paths else None
+        blob = blob_in(fd, name) if thing is Thing.FILE and path in self._wanted else None
         self.seen[path] = Seen(thing=thing, mode=stat.S_IMODE(found.st_mode), links=found.st_nlink, blob=blob)
         if thing is Thing.FOLDER and path in self._folders:
             self._descend(fd, name, path)

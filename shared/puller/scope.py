@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from shared.puller.layout import Wanted
     from shared.puller.state import Edition, State
 
+    _Row = tuple[SkillId, LiveSkill | None, tuple[LiveSkill | None, ...]]
+    """An id, what is wanted, and what each edition before says of it."""
+
 GROUP = 128
 """Skills that are planned together: few enough for the memory, enough for one flush of the disk to serve many."""
 
@@ -35,9 +38,10 @@ class Opened:
 class Group:
     """Some skills: what shall stand of them, and what of theirs is or may be ours.
 
-    `live` are the wanted ones, and `noted` is what the history has of them already.
+    `keys` are their ids, `live` are the wanted ones, and `noted` is what the history has of them already.
     """
 
+    keys: list[SkillId] = field(default_factory=list)
     wanted: dict[str, Wanted] = field(default_factory=dict)
     known: dict[str, frozenset[BlobId]] = field(default_factory=dict)
     live: dict[SkillId, LiveSkill] = field(default_factory=dict)
@@ -88,12 +92,11 @@ class Scope:
         Raises:
             UnverifiedError: `bundle_rejected`, while iterating: the manifest names what must not be.
         """
-        rows = self._rows()
-        try:
-            while batch := list(islice(rows, GROUP)):
-                yield self._group(batch)
-        except InputError as error:
-            raise UnverifiedError("bundle_rejected", error.message) from None
+        yield from self._grouped(self._rows())
+
+    def again(self, keys: Iterable[SkillId]) -> Group:
+        """Return a group anew that had these ids; errors as for `groups`."""
+        return next(self._grouped(self._rows_of(keys)))
 
     def kept(self) -> dict[SkillId, Digest]:
         """Return what an operator still keeps by hand afterwards: skills that do not get another archive."""
@@ -110,11 +113,16 @@ class Scope:
         self._know_former(found, keys)
         return found.known
 
-    def _rows(self) -> Iterator[tuple[SkillId, LiveSkill | None, tuple[LiveSkill | None, ...]]]:
-        """Yield id, what is wanted, and what each edition before says of it."""
+    def _grouped(self, rows: Iterator[_Row]) -> Iterator[Group]:
+        try:
+            while batch := list(islice(rows, GROUP)):
+                yield self._group(batch)
+        except InputError as error:
+            raise UnverifiedError("bundle_rejected", error.message) from None
+
+    def _rows(self) -> Iterator[_Row]:
         if self._only is not None:
-            for key in sorted(self._only):
-                yield key, self._target.view.find(key), tuple(each.view.find(key) for each in self._before)
+            yield from self._rows_of(sorted(self._only))
         elif not self._before or (self._is_sure and self._before[0].edition.layouts == self._target.edition.layouts):
             old = self._before[0].view if self._before else None
             yield from ((each.id, each.new, (each.old,)) for each in differences(old, self._target.view))
@@ -122,20 +130,23 @@ class Scope:
             views = [self._target.view, *(each.view for each in self._before)]
             yield from ((key, held[0], held[1:]) for key, held in together(views))
 
-    def _group(self, rows: Iterable[tuple[SkillId, LiveSkill | None, tuple[LiveSkill | None, ...]]]) -> Group:
+    def _rows_of(self, keys: Iterable[SkillId]) -> Iterator[_Row]:
+        for key in keys:
+            yield key, self._target.view.find(key), tuple(each.view.find(key) for each in self._before)
+
+    def _group(self, rows: Iterable[_Row]) -> Group:
         group = Group()
-        touched: set[SkillId] = set()
         for key, wanted, before in rows:
             if wanted is not None and self._kept.get(key) == wanted.archive:
                 continue
-            touched.add(key)
+            group.keys.append(key)
             if wanted is not None:
                 group.live[key] = wanted
                 group.wanted.update(files_of(wanted, self._target.edition.layouts))
             # With the first installation there is nothing before, and with one edition one row.
             for each, skill in zip(self._before, before, strict=False):
                 self._know(group, skill, each.edition)
-        self._know_former(group, touched)
+        self._know_former(group, {*group.keys})
         return group
 
     def _know_former(self, group: Group, keys: set[SkillId]) -> None:

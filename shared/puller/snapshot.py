@@ -196,7 +196,8 @@ class Snapshots:
         if found is None or not stat.S_ISREG(found.st_mode):
             return 0  # somebody took it away; what stands there is not ours to copy
         data = b"".join(self._skills.chunks(path))
-        self._root.fill(f"{_PARTIAL}/{folder}".rstrip("/"), {name: (data, stat.S_IMODE(found.st_mode))})
+        with self._root.open(f"{_PARTIAL}/{folder}".rstrip("/"), make=True) as target:
+            self._root.fill(target, {name: (data, stat.S_IMODE(found.st_mode))})
         return len(data)
 
     def _prune(self) -> None:

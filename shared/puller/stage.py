@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-import time
-from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from shared.core.archive import MAX_ARCHIVE_BYTES, unpack
+from shared.core.archive import unpack
 from shared.core.git_objects import blob_id
-from shared.errors import DeadlineError, InputError, UnverifiedError
+from shared.errors import InputError, UnverifiedError
+from shared.puller.downloads import Downloads
 from shared.puller.layout import ancestors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
-    from concurrent.futures import Future
+    from collections.abc import Callable, Collection, Mapping
 
     from shared.model import BlobId, LiveSkill, SkillFile, SkillId
     from shared.puller.client import ReleaseClient
+    from shared.puller.downloads import Fetched
     from shared.puller.files import Root
     from shared.puller.layout import Wanted
     from shared.puller.look import Seen
     from shared.puller.scope import Group
 
 STAGING = "staging"
-MAX_DOWNLOADS = 8
-MAX_BYTES_AT_ONCE = MAX_ARCHIVE_BYTES
-"""Of all archives that are under way or wait to be unpacked; one alone may be as large as any."""
 _SYNCED_ONE_BY_ONE = 64
 """Above so many files one flush of the whole filesystem takes less time than one for each."""
 
@@ -44,13 +39,16 @@ class Stage:
     def __init__(self, skills: Root, own: Root, client: ReleaseClient, stopping: Callable[[], bool]) -> None:
         self._skills = skills
         self._own = own
-        self._client = client
-        self._stopping = stopping
-        self.fetching_seconds = 0.0
-        """How long it was waited for the release function."""
+        self._downloads = Downloads(client, stopping)
         self._spare: Root | None = None
+        self._has_moved = False
         self._unsynced: list[str] = []
         self._count = 0
+
+    @property
+    def fetching_seconds(self) -> float:
+        """How long it was waited for the release function."""
+        return self._downloads.waited_seconds
 
     def clear(self, spare: Root | None = None) -> None:
         """Throw away what an earlier install left.
@@ -60,9 +58,10 @@ class Stage:
         """
         self._own.clear(STAGING)
         self._spare, self._unsynced, self._count = spare, [], 0
+        self._has_moved = False
 
     def fill(self, group: Group, paths: Collection[str], seen: Mapping[str, Seen]) -> None:
-        """Stage the files at these paths; `sync` must follow.
+        """Stage the files at these paths; some of it may be done only by `sync`, which must follow.
 
         Args:
             group: What each path shall hold, and which skill it is of.
@@ -71,22 +70,33 @@ class Stage:
 
         Raises:
             UnverifiedError: `bundle_mismatch` or `bundle_rejected`.
+            UnavailableError: an archive could not be fetched.
             DeadlineError: `STOPPED`.
         """
+        if not paths:
+            return
         here = {found.blob: path for path, found in seen.items() if found.blob is not None}
-        needed: dict[SkillId, list[str]] = {}
-        for path in sorted(paths):
-            if not self._reuse(path, group.wanted[path], here):
-                needed.setdefault(group.wanted[path].skill, []).append(path)
-        jobs = [(group.live[key], {path: group.wanted[path] for path in of}) for key, of in needed.items()]
-        if jobs:
-            self._download_all(jobs)
+        needed: dict[SkillId, dict[str, Wanted]] = {}
+        # Opened once for many: to walk there for each file takes longer than to write it.
+        with self._own.open(STAGING, make=True) as staging:
+            for path in sorted(paths):
+                want = group.wanted[path]
+                if not self._reuse(staging, path, want, here):
+                    needed.setdefault(want.skill, {})[path] = want
+            for key, wanted in needed.items():
+                for fetched in self._downloads.until_room_for(group.live[key]):
+                    self._unpack(staging, fetched)
+                self._downloads.begin(group.live[key], wanted)
         self._count += len(paths)
         if self._count <= _SYNCED_ONE_BY_ONE:
             self._unsynced += paths
 
     def sync(self) -> None:
-        """Make everything that was staged survive a loss of power."""
+        """Finish what `fill` has begun, and make all of it survive a loss of power; errors as for `fill`."""
+        if self._count:
+            with self._own.open(STAGING) as staging:
+                for fetched in self._downloads.rest():
+                    self._unpack(staging, fetched)
         if self._count > _SYNCED_ONE_BY_ONE:
             self._own.sync_disk()
         elif self._count:
@@ -96,45 +106,34 @@ class Stage:
                 self._own.sync_one(path)
         self._unsynced, self._count = [], 0
 
-    def _download_all(self, jobs: list[tuple[LiveSkill, dict[str, Wanted]]]) -> None:
-        """Fetch several at once, and verify and write one after the other: these need the processor, and no company."""
-        under_way: deque[tuple[LiveSkill, dict[str, Wanted], Future[bytes]]] = deque()
-        with ThreadPoolExecutor(max_workers=min(MAX_DOWNLOADS, len(jobs))) as pool:
-            try:
-                for skill, wanted in jobs:
-                    while under_way and not _has_room([each[0] for each in under_way], skill):
-                        self._finish(*under_way.popleft())
-                    under_way.append((skill, wanted, pool.submit(self._fetch, skill)))
-                while under_way:
-                    self._finish(*under_way.popleft())
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
+    def move_in(self, names: Collection[str]) -> None:
+        """Rename what is staged directly below into the skills folder; until `flush` a loss of power may undo it."""
+        if names:
+            self._has_moved = True
+            self._own.move_all(STAGING, names, self._skills)
 
-    def _finish(self, skill: LiveSkill, wanted: Mapping[str, Wanted], fetched: Future[bytes]) -> None:
-        files = verified_files(skill, self._awaited(fetched))
-        self._write({path: (files[want.source].data, want.mode) for path, want in wanted.items()})
+    def flush(self) -> None:
+        """Make all that was moved in survive a loss of power, the receiving folder first: never is neither name there."""
+        if self._has_moved:
+            self._skills.sync_names()
+            self._own.sync_names(STAGING)
+        self._has_moved = False
 
-    def _awaited(self, fetched: Future[bytes]) -> bytes:
-        began = time.monotonic()
-        try:
-            return fetched.result()
-        finally:
-            self.fetching_seconds += time.monotonic() - began
+    def stop(self) -> None:
+        """Let nothing be fetched any more that was begun for an install that did not end."""
+        self._downloads.stop()
 
-    def _fetch(self, skill: LiveSkill) -> bytes:
-        if self._stopping():
-            raise DeadlineError("STOPPED", "the puller was asked to end before everything was fetched")
-        if skill.archive_size > MAX_ARCHIVE_BYTES:
-            raise UnverifiedError("bundle_rejected", f"{skill.id}: an archive has at most {MAX_ARCHIVE_BYTES} bytes")
-        return self._client.bundle_object(skill.archive, skill.archive_size)
+    def _unpack(self, staging: int, fetched: Fetched) -> None:
+        files = verified_files(fetched.skill, fetched.archive)
+        contents = {path: (files[want.source].data, want.mode) for path, want in fetched.wanted.items()}
+        self._own.fill(staging, contents)
 
-    def _reuse(self, path: str, want: Wanted, here: Mapping[BlobId, str]) -> bool:
+    def _reuse(self, staging: int, path: str, want: Wanted, here: Mapping[BlobId, str]) -> bool:
         data = self._held(self._skills, here.get(want.blob), want)
         if data is None:
             data = self._held(self._spare, path, want)
         if data is not None:
-            self._write({path: (data, want.mode)})
+            self._own.fill(staging, {path: (data, want.mode)})
         return data is not None
 
     def _held(self, root: Root | None, path: str | None, want: Wanted) -> bytes | None:
@@ -146,19 +145,6 @@ class Stage:
         except OSError:
             return None  # it went away meanwhile, or is no file
         return data if blob_id(data) == want.blob else None  # it may have changed since it was looked at
-
-    def _write(self, files: Mapping[str, tuple[bytes, int]]) -> None:
-        folders: dict[str, dict[str, tuple[bytes, int]]] = {}
-        for path, file in files.items():
-            folder, _, name = path.rpartition("/")
-            folders.setdefault(folder, {})[name] = file
-        for folder, inside in folders.items():
-            self._own.fill(f"{STAGING}/{folder}".rstrip("/"), inside)
-
-
-def _has_room(under_way: Sequence[LiveSkill], following: LiveSkill) -> bool:
-    size = sum(skill.archive_size for skill in (*under_way, following))
-    return len(under_way) < MAX_DOWNLOADS and size <= MAX_BYTES_AT_ONCE
 
 
 def verified_files(skill: LiveSkill, archive: bytes) -> dict[str, SkillFile]:

@@ -16,9 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.core.archive import LIMITS, Limits, pack, unpack
-from shared.core.gzip_format import wrap
+from shared.core.gzip_format import unwrap, wrap
 from shared.core.paths import check_path, collides
-from shared.core.tar_format import TarEntry, write_tar
+from shared.core.tar_format import BLOCK, TarEntry, read_tar, write_tar
 from shared.errors import InputError
 from tests.core.archives import GOLDEN, HOSTILE, LONG, MIB, VALID, VALID_TAR, bomb, edited, member, skill_file, tar_of
 
@@ -190,6 +190,36 @@ def test_own_limits_are_obeyed() -> None:
     assert len(unpack(data, Limits(files=2, content_bytes=20))) == 2
     assert assert_refused(data, Limits(files=1, content_bytes=20)) == "expected at most 1 files, got more"
     assert assert_refused(data, Limits(files=2, content_bytes=19)) == "expected at most 19 bytes, got 20"
+
+
+@pytest.mark.parametrize("size", [0, 1, 65_534, 65_535, 65_536, 200_000])
+def test_a_container_is_read_alike_whoever_wrote_it(size: int) -> None:
+    payload = bytes(range(251)) * (size // 251) + bytes(size % 251)
+    for data in (wrap(payload), gzip.compress(payload, 0), gzip.compress(payload, 9)):
+        assert unwrap(data, max_bytes=size) == payload
+        for spoilt in (data[:-1], data + b"\0", data[:-8] + bytes(8) if size else data[:-1]):
+            with pytest.raises(InputError):
+                unwrap(spoilt, max_bytes=size)
+        if size:
+            with pytest.raises(InputError):
+                unwrap(data, max_bytes=size - 1)
+
+
+@pytest.mark.parametrize("byte", [0x00, 0x01, 0x7F, 0xFF])
+def test_the_checksum_of_a_header_is_the_plain_sum_whatever_its_bytes_are(byte: int) -> None:
+    block = bytearray(VALID_TAR[:BLOCK])
+    block[1:100] = bytes([byte]) * 99  # the name; a NUL in it ends it
+    block[345:500] = bytes([byte]) * 155
+    block[148:156] = b" " * 8
+    right = sum(block)
+    for checksum in (right, right + 1, right + 65_521):
+        block[148:156] = b"%06o\0 " % checksum
+        try:
+            list(read_tar(bytes(block) + VALID_TAR[BLOCK:]))
+            message = ""
+        except InputError as error:
+            message = error.message  # a name may be no text; that is said behind the checksum
+        assert ("checksum" in message) is (checksum != right)
 
 
 def test_bomb_is_refused_within_a_small_multiple_of_the_limit() -> None:

@@ -65,6 +65,11 @@ def test_nesting_up_to_the_bound_is_read_and_one_level_more_is_not(opening: str,
     assert caught.value.code == "JSON_TOO_DEEP"
 
 
+def test_brackets_beside_each_other_and_in_texts_are_no_levels() -> None:
+    document = {"list": [[], {}] * 100, "text": "[{" * 100}
+    assert parse_object(canonical_bytes(document), what="it", max_depth=4) == document
+
+
 @pytest.mark.parametrize("bomb", [b"[" * 100_000, b'{"a":' * 100_000, b'{"a":' + b"[" * 50_000 + b"]" * 50_000 + b"}"])
 def test_a_hundred_thousand_levels_are_refused_and_not_fallen_into(bomb: bytes) -> None:
     with pytest.raises(InputError) as caught:

@@ -66,6 +66,22 @@ def test_what_arrives_on_a_path_of_ours_during_a_download_is_not_lost(edge: Edge
     assert edge.files() == edge.wanted()
 
 
+@pytest.mark.parametrize("path", ["a", "a/note", "a/SKILL.md", "a.md"])
+def test_what_arrives_where_nothing_stood_during_the_first_download_is_not_lost(tmp_path: Path, path: str) -> None:
+    edge = Edge(tmp_path)
+    edge.world.deploy(skill("a", notes="n"), skill("b"))
+
+    def work() -> None:
+        (edge.skills / path).parent.mkdir(exist_ok=True)
+        (edge.skills / path).write_bytes(WORK)
+
+    while_an_archive_is_fetched(edge, work)
+    assert edge.look() is Result.INSTALLED
+    assert survives(edge)
+    assert edge.function.reports[-1]["displaced"] == ([] if path == "a/note" else [path])
+    assert edge.wanted().items() <= edge.files().items()
+
+
 class Intruding(Quick):
     """Puts a file into a skill's folder at the very moment before that folder is renamed away."""
 

@@ -5,18 +5,16 @@ from __future__ import annotations
 import os
 import stat
 import threading
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from shared.puller.calls import Calls
 from shared.puller.follow import Result
 from tests.fakes.world import skill
 from tests.puller.edge import Edge, skill_sets
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @pytest.fixture
@@ -244,3 +242,38 @@ def test_whatever_came_before_the_volume_ends_equal_to_the_last_manifest(
 
 def _empty_folders(root: Path) -> list[Path]:
     return [path for path in root.rglob("*") if path.is_dir() and not any(path.iterdir())]
+
+
+class Told(Calls):
+    """Tells which folders are flushed, and which names are given, in order."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def sync(self, fd: int) -> None:
+        self.told.append(f"flush {Path(f'/proc/self/fd/{fd}').readlink().name}")
+
+    def sync_disk(self, fd: int) -> None:
+        del fd
+        self.told.append("flush all")
+
+    def rename(self, name: str, target: str, fd: int, target_fd: int) -> None:
+        self.told.append(f"rename {target}")
+        super().rename(name, target, fd, target_fd)
+
+    def touch(self, fd: int) -> None:
+        self.told.append("touch")
+        super().touch(fd)
+
+
+def test_what_is_renamed_in_was_flushed_before_and_its_names_are_before_anything_else_follows(edge: Edge) -> None:
+    edge.world.deploy(*(skill(f"s{number:02d}") for number in range(40)))
+    edge.calls = calls = Told()
+    edge.restart()
+    assert edge.look() is Result.INSTALLED
+    told = calls.told
+    moved = [at for at, what in enumerate(told) if what.startswith("rename s") and what[8:10].isdigit()]
+    assert len(moved) == 80
+    assert "flush all" in told[: moved[0]]
+    assert told[moved[-1] + 1 :][:3] == ["flush skills", "flush staging", "touch"]
+    assert all(what.startswith("rename s") for what in told[moved[0] : moved[-1] + 1])

@@ -77,6 +77,18 @@ def test_a_new_skill_is_one_complete_folder() -> None:
     assert plan("a/SKILL.md=1 a/x/y=1", "", "") == [Add("a"), RELOADED]
 
 
+@pytest.mark.parametrize(
+    "wanted", ["", "a.md=1", "a/SKILL.md=1 a/x/y=1 a.md=1 b/SKILL.md=1 b.md=1 a-b/SKILL.md=1 a-b.md=1"]
+)
+@pytest.mark.parametrize("known", ["", V1, "c/SKILL.md=1 c.md=1"])
+@pytest.mark.parametrize("resting", ["", "a", "a b a.md"])
+def test_where_nothing_stands_the_short_way_plans_what_the_general_rules_do(
+    wanted: str, known: str, resting: str
+) -> None:
+    beside = {"own": FOLDER}  # what is nobody's business takes the short way away
+    assert plan(wanted, known, "", resting=resting) == plan(wanted, known, "", beside, resting=resting)
+
+
 def test_an_update_replaces_resources_then_the_skill_file_and_only_then_deletes() -> None:
     steps = plan(V2, V1, V1)
     order = [steps.index(step) for step in (Replace("a/both"), Replace("a/SKILL.md"), Delete("a/old"), RELOADED)]

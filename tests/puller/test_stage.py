@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from shared.core.archive import MAX_ARCHIVE_BYTES
+from shared.puller.downloads import MAX_DOWNLOADS, has_room
 from shared.puller.follow import Result
-from shared.puller.stage import MAX_DOWNLOADS, _has_room
 from tests.core.samples import a_live_skill
 from tests.fakes.world import skill
 from tests.puller.edge import Edge
@@ -57,4 +57,4 @@ def test_what_is_under_way_is_bounded_in_number_and_in_bytes(*, sizes: list[int]
     def of(size: int) -> LiveSkill:
         return a_live_skill("a", archive_size=size)
 
-    assert _has_room([of(size) for size in sizes], of(following)) is fits
+    assert has_room([of(size) for size in sizes], of(following)) is fits
