@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 SYNC_SECONDS = 1.5
 """What a webhook's answer waits for the graph at most; the pointer has moved and the pullers know by then."""
 LEAST_SECONDS = 0.5
+TOLD_ONE_BY_ONE = 20
 _BUSY = "AUDIT_MOVED"
 
 
@@ -113,14 +114,24 @@ def _feed(context: Context, graph: AuditSession, live: Live, pointer: Pointer, d
     deployments = events = 0
     for batch in backlog.batches(at, head_of(pointer, live.envelope)):
         graph.write(batch, at=at.number)
+        _tell(batch)
         at = batch.after
         deployments, events = deployments + len(batch.deployments), events + len(batch.events)
         if deadline.remaining() < LEAST_SECONDS:
             log.warning("The audit graph is still behind; the next poll goes on", deployments=deployments)
             return False
     if deployments or events:
-        log.info("Projected", deployments=deployments, events=events, until=f"{at.epoch}-{at.seq}")
+        log.info("The audit graph has caught up", deployments=deployments, events=events, until=f"{at.epoch}-{at.seq}")
     return True
+
+
+def _tell(batch: Batch) -> None:
+    """Say of each deployment, under its own sync's id, that it is in the graph; of a long backlog only how much it was."""
+    for row in batch.deployments if len(batch.deployments) <= TOLD_ONE_BY_ONE else ():
+        properties = row["properties"]
+        assert isinstance(properties, dict)  # noqa: S101 - so `deployment_row` makes it
+        with log.about(str(properties["sync_id"] or row["id"])):
+            log.info("Projected", deployment=row["id"])
 
 
 def _note(context: Context, live: Live, change: Change) -> None:
