@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 CONNECT_SECONDS = 5.0
 CLOSE_SECONDS = 1.0
+CALL_SECONDS = 20.0
+"""What one call may take of a session's time, however much of that is left: a server that falls silent is given up then."""
 _TRANSIENT_SECONDS = 5.0
 """For how long the driver tries a transaction again that lost against another one."""
 
@@ -139,7 +141,7 @@ class Neo4jSession:
         work: Callable[[AsyncManagedTransaction], Awaitable[T]],
     ) -> T:
         # The server ends the transaction too: one that nobody waits for any more must not hold its locks.
-        bounded = unit_of_work(timeout=max(1.0, self._left()))(work)
+        bounded = unit_of_work(timeout=max(1.0, min(self._left(), CALL_SECONDS)))(work)
 
         async def whole() -> T:
             assert self._driver is not None  # noqa: S101 - `connect` comes first
@@ -156,7 +158,7 @@ class Neo4jSession:
 
     def _within(self, task: Awaitable[T]) -> T:
         with _translated():
-            return self._runner.run(_bounded(task, self._left()))
+            return self._runner.run(_bounded(task, min(self._left(), CALL_SECONDS)))
 
     def _left(self) -> float:
         return max(0.0, self._ends_at - self._runner.get_loop().time())

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 import pytest
 
+from shared.adapters import neo4j_audit
 from shared.adapters.neo4j_audit import Neo4jAudit
 from shared.errors import ConflictError, RejectedError, SkillSyncError, UnavailableError
 from shared.service import audit_backlog
@@ -141,6 +142,19 @@ def test_a_server_that_falls_silent_in_the_middle_is_given_up_in_time(
     graph_proxy.resume()
     feed(world)
     assert_whole(graph_server, world)
+
+
+def test_a_poll_with_minutes_left_does_not_spend_them_on_a_silent_server(
+    graph_server: Server, graph_proxy: TcpProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(neo4j_audit, "CALL_SECONDS", 1.0)
+    world = a_past(4)
+    world.audit = real(graph_server, through=graph_proxy)
+    graph_proxy.fail(Trap(match=b"UNWIND", then="stall"))
+    started = time.monotonic()
+    feed(world, 300.0)
+    assert time.monotonic() - started < 1.0 + 2 * SLACK_SECONDS
+    assert world.summary.audit["error"] == "AUDIT_TOO_SLOW"
 
 
 def test_a_server_that_drips_is_given_up_in_time(graph_server: Server, graph_proxy: TcpProxy) -> None:

@@ -89,44 +89,39 @@ class Installation:
         return tree == files == {path: data for path, data in self.edge.wanted().items() if "/" in path}
 
 
+def built(folder: Path, server: Server | None = None) -> Installation:
+    """Snapshots are of deployment 1-2; 1-4 is live and installed, and reported."""
+    made = Installation(folder)
+    made.world.audit = None if server is None else real(server)
+    for text in ("One.", "Two."):
+        made.world.deploy(skill("a", text), skill("b"))
+        made.edge.look()
+    made.snapshot("bucket", "volume")
+    if server is not None:
+        made.graph = (server, snapshot(server))
+    for text in ("Three.", "Four."):
+        made.world.clock.move(61)
+        made.world.deploy(skill("a", text), skill("b"))
+        made.edge.look()
+    made.world.clock.move(61)
+    made.edge.look()
+    return made
+
+
 @pytest.fixture
 def installation(tmp_path: Path) -> Installation:
-    """Snapshots are of deployment 1-2; 1-4 is live and installed, and reported."""
-    built = Installation(tmp_path)
-    for text in ("One.", "Two."):
-        built.world.deploy(skill("a", text), skill("b"))
-        built.edge.look()
-    built.snapshot("bucket", "volume")
-    for text in ("Three.", "Four."):
-        built.world.clock.move(61)
-        built.world.deploy(skill("a", text), skill("b"))
-        built.edge.look()
-    built.world.clock.move(61)
-    built.edge.look()
-    return built
-
-
-READY = (Condition.READY, Condition.READY)
-PAUSED = (Condition.PAUSED, Condition.PAUSED)
+    """Without an audit graph."""
+    return built(tmp_path)
 
 
 @pytest.fixture
 def graphed(tmp_path: Path, graph_server: Server) -> Installation:
-    """The same with an audit graph, whose snapshot is of deployment 1-2 too."""
-    built = Installation(tmp_path)
-    built.world.audit = real(graph_server)
-    for text in ("One.", "Two."):
-        built.world.deploy(skill("a", text), skill("b"))
-        built.edge.look()
-    built.snapshot("bucket", "volume")
-    built.graph = (graph_server, snapshot(graph_server))
-    for text in ("Three.", "Four."):
-        built.world.clock.move(61)
-        built.world.deploy(skill("a", text), skill("b"))
-        built.edge.look()
-    built.world.clock.move(61)
-    built.edge.look()
-    return built
+    """With an audit graph on a real server."""
+    return built(tmp_path, graph_server)
+
+
+READY = (Condition.READY, Condition.READY)
+PAUSED = (Condition.PAUSED, Condition.PAUSED)
 
 
 PARTS = [
