@@ -70,13 +70,17 @@ class Slow(Served):
         tree = {f"{key}/{path}": data for key, files in live.items() for path, data in files.items()}
         return tree | {f"{key}.md": files["SKILL.md"] for key, files in live.items()}
 
-    def is_installed(self) -> bool:
-        """Whether all that is live is there, and the puller has said so."""
+    def is_whole(self) -> bool:
+        """Whether all that is live is there and nothing else, also while a puller is at work."""
         try:
-            if self.files() != self.wanted():
-                return False
+            return self.files() == self.wanted()
         except FileNotFoundError:
             return False  # it has just been moved
+
+    def is_installed(self) -> bool:
+        """Whether all that is live is there, and the puller has said so."""
+        if not self.is_whole():
+            return False
         return any(
             each["outcome"] in {"installed", "current"} and each["deployment"] == self.world.pointer.deployment
             for each in self.reports

@@ -82,7 +82,7 @@ def test_a_volume_that_is_taken_back_under_a_running_puller_comes_back_by_itself
     with taken_back.puller():
         wait_until(taken_back.is_installed)
         take_back(taken_back)
-        wait_until(lambda: taken_back.files() == taken_back.wanted())
+        wait_until(taken_back.is_whole)
 
 
 def test_a_skill_that_was_removed_does_not_come_back_for_ever_with_an_older_snapshot(taken_back: Slow) -> None:
