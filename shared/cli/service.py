@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from contextlib import closing
@@ -122,6 +123,8 @@ def run_service(options: argparse.Namespace, transport: httpx.BaseTransport | No
         The exit status, as `exits` lists them.
     """
     screen = Screen(as_json=options.json)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a path may hold what this terminal's encoding does not
     try:
         command = COMMANDS[options.command][0]
         with closing(Client(current_settings(), transport)) as client:
@@ -130,6 +133,7 @@ def run_service(options: argparse.Namespace, transport: httpx.BaseTransport | No
         _tell(screen, error)
         return int(exit_of(error))
     except KeyboardInterrupt:
+        screen.aside(line("interrupted: what was asked of the functions may still happen", style=DOUBTFUL))
         return int(Exit.INTERRUPTED)
     except BrokenPipeError:
         # Whoever read our output has seen enough; the interpreter must not fail at flushing the rest.

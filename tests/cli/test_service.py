@@ -18,6 +18,7 @@ from tests.test_architecture import ROOT
 if TYPE_CHECKING:
     from tests.cli.service_desk import Desk
 
+# A name as somebody may push it: markup of rich, a command to the terminal, a turn of the writing direction.
 HOSTILE = "x[bold red]y\x1b[2J\u202ez"
 ALL = [["status"], ["history"], ["show", "1-1"], ["diff", "1-1"], ["withheld"], ["sync"], ["release", "a"]]
 ASKING = [words for words in ALL if words[0] not in {"status", "sync", "release"}]
@@ -353,7 +354,18 @@ def test_interrupted_it_ends_with_130(desk: Desk, monkeypatch: pytest.MonkeyPatc
         raise KeyboardInterrupt
 
     monkeypatch.setattr(desk.functions, "handle_request", interrupted)
-    assert desk.run("sync")[0] == 130
+    assert (desk.run("sync")[0], "may still happen" in desk.err) == (130, True)
+
+
+def test_a_name_that_the_terminals_encoding_lacks_is_escaped(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    held = {"ü": {"reason": "rejected"}}
+    desk.functions.instead = [httpx.Response(200, json={"deploymentId": "1-1", "withheld": held, "next": None})]
+    written = io.BytesIO()
+    with io.TextIOWrapper(written, encoding="ascii") as stream:
+        monkeypatch.setattr("sys.stdout", stream)
+        assert desk.run("withheld")[0] == 0
+        stream.flush()
+        assert b"\\xfc" in written.getvalue()
 
 
 def test_json_holds_whatever_text_there_is_in_ascii(desk: Desk) -> None:
