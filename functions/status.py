@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def status(request: flask.Request) -> flask.Response:
-    """Serve `GET /health`, the states, `/api/skills`, `/api/deployments` and `/api/deployments/ID`."""
+    """Serve `GET /health`, the states, `/api/skills`, `/api/deployments`, `/api/deployments/ID` and `/api/diff`."""
     return web.serve(request, ROUTES)
 
 
@@ -36,6 +36,16 @@ def _deployments(call: web.Call) -> web.Reply:
 def _deployment(call: web.Call) -> web.Reply:
     settings = admission.require_operator(call.header("x-api-key"))
     return web.Reply(body=reading.deployment(settings, call.params["deployment"]))
+
+
+def _diff(call: web.Call) -> web.Reply:
+    settings = admission.require_operator(call.header("x-api-key"))
+    newer = call.query("to")
+    if newer is None:
+        raise InputError(
+            "MEMBER_INVALID", "the query needs `to`, a deployment; `from` is the live one unless it is given"
+        )
+    return web.Reply(body=reading.diff(settings, older=call.query("from"), newer=newer))
 
 
 def _operational_state(call: web.Call) -> web.Reply:
@@ -67,4 +77,5 @@ ROUTES = (
     web.Route(method="GET", path="/api/skills", handler=_skills),
     web.Route(method="GET", path="/api/deployments", handler=_deployments),
     web.Route(method="GET", path="/api/deployments/{deployment}", handler=_deployment),
+    web.Route(method="GET", path="/api/diff", handler=_diff),
 )

@@ -146,3 +146,10 @@ def deployment(found: Settings, name: str) -> dict[str, object]:
     from shared.service import status
 
     return status.deployment(wiring.store(found), wiring.trust(found), name)
+
+
+def diff(found: Settings, *, older: str | None, newer: str) -> dict[str, object]:
+    """Say what lies between two deployments."""
+    from shared.service import status
+
+    return status.diff(wiring.store(found), wiring.trust(found), older=older, newer=newer)

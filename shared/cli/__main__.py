@@ -1,31 +1,45 @@
-"""`python -m shared.cli`: the operator's and developer's command."""
+"""`python -m shared.cli`: the operator's and developer's command.
+
+`status`, `history`, `show`, `diff`, `withheld`, `sync`, `release` and `rollback` talk to the functions (`SKILL_SYNC_URL`,
+`MANUAL_SYNC_API_KEY`) and end as `exits` lists it; the others end with 0 done, 1 failed. Wrong arguments end with 64.
+"""
 
 from __future__ import annotations
 
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from shared.cli.announce import announce
+from shared.cli.arguments import Parser
+from shared.cli.exits import epilog
 from shared.cli.operator import add_operator, run_operator
 from shared.cli.run import Options, run
+from shared.cli.service import COMMANDS, SETTINGS, add_service, run_service
 from shared.errors import SkillSyncError
 from shared.log.foreign import catch_loggers
+
+if TYPE_CHECKING:
+    import httpx
 
 STAND_IN = "stand-in"
 
 
-def main(arguments: list[str] | None = None) -> int:
+def main(arguments: list[str] | None = None, *, transport: httpx.BaseTransport | None = None) -> int:
     """Run one command.
 
     Args:
         arguments: What stands behind the program's name; None takes them from the process.
+        transport: What carries calls to the functions; None is the network.
 
     Returns:
-        The exit status: 0 done, 1 it failed and said why, 2 the arguments are wrong.
+        The exit status, as `exits` lists them.
     """
     options = _parser().parse_args(arguments)
     catch_loggers("stderr")  # standard output is for what a command prints
+    if options.command in COMMANDS:
+        return run_service(options, transport)
     try:
         if options.command == "run":
             return run(
@@ -62,7 +76,12 @@ def _validate(options: argparse.Namespace) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m shared.cli", description=__doc__)
+    parser: argparse.ArgumentParser = Parser(
+        prog="python -m shared.cli",
+        description=__doc__,
+        epilog=f"{SETTINGS}\n\n{epilog()}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     commands = parser.add_subparsers(dest="command", required=True)
     local = commands.add_parser("run", help="do the whole job on this machine: functions, timer and puller")
     local.add_argument("--repo", default="", help="path or URL of a git repository (default: a sample is created)")
@@ -84,6 +103,7 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--version-policy", choices=("strict", "declared", "derived"), default="derived")
     check.add_argument("--max-skill-size", type=int, default=102_400, help="bytes (default: %(default)s)")
     add_operator(commands)
+    add_service(commands)
     for command in (local, push):
         command.add_argument(
             "--data", type=Path, default=Path(".data"), help="where all state is kept (default: %(default)s)"

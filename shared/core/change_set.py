@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from shared.core.decide import newly_withheld, same_content
+from shared.core.decide import newly_withheld, roll_back, same_content
 from shared.core.manifest_view import differences
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from shared.core.decide import Decision
     from shared.core.manifest_view import ManifestView
-    from shared.model import LiveSkill, SkillId, Withheld
+    from shared.model import CommitSha, LiveSkill, SkillId, Withheld
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,3 +61,23 @@ def between(before: ManifestView | None, after: ManifestView) -> ChangeSet:
         withheld=tuple(new[key] for key in sorted(new) if newly_withheld(old.get(key), new[key])),
         withheld_count=len(new),
     )
+
+
+def rolled_back(before: ManifestView, target: ManifestView, commit: CommitSha) -> ChangeSet:
+    """Return what a rollback would change, by the very rule that it decides by; only what differs is read.
+
+    A skill that is the same in both stays as it is, also where a newer version of it is withheld: it needs no look.
+
+    Args:
+        before: What is live.
+        target: What to go back to.
+        commit: The head that the live pointer was decided on.
+
+    Raises:
+        InputError: as for `parse_manifest`.
+    """
+    found = list(differences(before, target))
+    old = {each.id: each.old for each in found if each.old is not None}
+    new = {each.id: each.new for each in found if each.new is not None}
+    decision = roll_back(replace(before.head(), skills=old), replace(target.head(), skills=new), commit)
+    return decided(decision, old)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from shared.core.change_set import between, rolled_back
 from shared.core.decide import changes
 from shared.core.manifest import empty_manifest, withheld_document
+from shared.core.manifest_view import ManifestView
 from shared.core.names import CURRENT, parse_deployment
 from shared.core.summary import brief
 from shared.core.verify import UnverifiedPointer, read_pointer
 from shared.errors import InputError, NotFoundError
 from shared.model import Action, DeploymentId
-from shared.service.objects import read_manifest, read_record
+from shared.service.objects import read_manifest, read_object, read_record
 
 if TYPE_CHECKING:
     from shared.model import LiveSkill, Manifest, Pointer, SkillId, Trust
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
 MAX_PAGE = 200
 _HISTORY_PAGE = 50
+MAX_LISTED = 1000
+"""A difference names so many of each kind; its counts say how many there are."""
 
 
 def skills(store: Store, trust: Trust, *, after: str, limit: int) -> dict[str, object]:
@@ -85,9 +89,7 @@ def deployment(store: Store, trust: Trust, name: str) -> dict[str, object]:
         NotFoundError: `DEPLOYMENT_UNKNOWN`.
     """
     parse_deployment(name)
-    pointer = _pointer_of(store, trust, _live(store, trust), DeploymentId(name))
-    if pointer is None:
-        raise NotFoundError("DEPLOYMENT_UNKNOWN", f"there is no record of deployment {name}")
+    pointer = _known(store, trust, _live(store, trust), name)
     signed = {
         **brief(pointer),
         "asked_at": pointer.asked_at,
@@ -100,6 +102,45 @@ def deployment(store: Store, trust: Trust, name: str) -> dict[str, object]:
         return {**signed, **_changes(store, pointer)}
     except NotFoundError:
         return {**signed, **dict.fromkeys(("withheld", "published", "removed", "held"))}
+
+
+def diff(store: Store, trust: Trust, *, older: str | None, newer: str) -> dict[str, object]:
+    """Say what going from one deployment to another changes, and what a rollback from the one to the other would hold back.
+
+    Args:
+        store: Where.
+        trust: Whose signature counts.
+        older: Where to start; None stands for what is live.
+        newer: Where to go, which may well be the older one: that is what a rollback is asked about.
+
+    Returns:
+        `published`, `removed`, `withheld` (what is withheld there and was not here) and `held_back`, each with at most
+        `MAX_LISTED` entries, and how many there are of each in `counts`; `withheld_now` of them, new or not.
+
+    Raises:
+        InputError: `DEPLOYMENT_ID_INVALID`.
+        NotFoundError: `NO_DEPLOYMENT`, `DEPLOYMENT_UNKNOWN`, or `MANIFEST_COLLECTED`.
+    """
+    live = _live(store, trust)
+    here = live if older is None else _known(store, trust, live, older)
+    there = _known(store, trust, live, newer)
+    before, after = _view(store, here), _view(store, there)
+    found = between(before, after)
+    held = [item.id for item in rolled_back(before, after, here.commit).withheld]
+    lists: dict[str, list[object]] = {
+        "published": [_renewed(skill, before) for skill in found.published[:MAX_LISTED]],
+        "removed": [skill.id for skill in found.removed[:MAX_LISTED]],
+        "held_back": [*held[:MAX_LISTED]],
+    }
+    counts = {
+        "published": len(found.published),
+        "removed": len(found.removed),
+        "withheld": len(found.withheld),
+        "withheld_now": found.withheld_count,
+        "held_back": len(held),
+    }
+    withheld = {item.id: withheld_document(item) for item in found.withheld[:MAX_LISTED]}
+    return {"from": brief(here), "to": brief(there), **lists, "withheld": withheld, "counts": counts}
 
 
 def _changes(store: Store, pointer: Pointer) -> dict[str, object]:
@@ -139,6 +180,28 @@ def _pointer_of(store: Store, trust: Trust, live: Pointer, name: DeploymentId) -
     if name == live.deployment:
         return live
     return read_record(store, trust, name)
+
+
+def _known(store: Store, trust: Trust, live: Pointer, name: str) -> Pointer:
+    parse_deployment(name)
+    pointer = _pointer_of(store, trust, live, DeploymentId(name))
+    if pointer is None:
+        raise NotFoundError("DEPLOYMENT_UNKNOWN", f"there is no record of deployment {name}")
+    return pointer
+
+
+def _view(store: Store, pointer: Pointer) -> ManifestView:
+    try:
+        return ManifestView(read_object(store, pointer.manifest.sha256))
+    except NotFoundError:
+        raise NotFoundError(
+            "MANIFEST_COLLECTED", f"deployment {pointer.deployment} is so old that its manifest was collected"
+        ) from None
+
+
+def _renewed(skill: LiveSkill, before: ManifestView) -> dict[str, object]:
+    former = before.find(skill.id)
+    return {"name": skill.id, "version": skill.version, "previous_version": None if former is None else former.version}
 
 
 def _check_limit(limit: int, most: int) -> None:

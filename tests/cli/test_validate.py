@@ -93,7 +93,7 @@ def test_a_path_cannot_write_to_the_terminal(repo: Repo) -> None:
     assert (done.returncode, "\x1b" in done.stdout) == (1, False)
 
 
-def test_wrong_arguments_end_with_2_and_an_unknown_folder_with_1() -> None:
-    assert run("/nowhere", "--format", "xml").returncode == 2
+def test_wrong_arguments_end_with_64_and_an_unknown_folder_with_1() -> None:
+    assert run("/nowhere", "--format", "xml").returncode == 64
     done = run("/nowhere/at/all")
     assert (done.returncode, "[PATH_UNKNOWN]" in done.stderr) == (1, True)

@@ -74,12 +74,12 @@ def test_health_answers_in_its_shape_while_the_store_is_down(cloud: Cloud) -> No
     assert set(answer.json or {}) >= SHAPE
 
 
-@pytest.mark.parametrize("path", ["/api/skills", "/api/deployments", "/api/deployments/1-1"])
+@pytest.mark.parametrize("path", ["/api/skills", "/api/deployments", "/api/deployments/1-1", "/api/diff?to=1-1"])
 def test_everything_but_health_asks_for_the_key(cloud: Cloud, path: str) -> None:
     assert cloud.operator("status", "GET", path, key=None).status_code == 401
 
 
-@pytest.mark.parametrize("path", ["/api/skills", "/api/deployments", "/api/deployments/1-1"])
+@pytest.mark.parametrize("path", ["/api/skills", "/api/deployments", "/api/deployments/1-1", "/api/diff?to=1-1"])
 def test_before_the_first_deployment_there_is_nothing_to_list(cloud: Cloud, path: str) -> None:
     answer = cloud.operator("status", "GET", path)
     assert (answer.status_code, answer.json["code"]) == (404, "NO_DEPLOYMENT")  # type: ignore[index]
@@ -155,3 +155,67 @@ def test_a_rollback_tells_what_it_went_back_to(cloud: Cloud) -> None:
     cloud.operator("sync", "POST", "/api/rollback", {"to": "1-1"})
     told = cloud.operator("status", "GET", "/api/deployments/1-3").json or {}
     assert (told["rolled_back_to"], told["trigger"], told["held"]["a"]["reason"]) == ("1-1", "rollback", "rolled_back")
+
+
+def changed(cloud: Cloud) -> None:
+    """Deploy a and b, then a newer a, c in place of b, and a d that is kept out."""
+    cloud.webhook(cloud.push())
+    cloud.repo.write("a/SKILL.md", skill_text("a", "New.", "1.1.0"))
+    cloud.repo.delete("b")
+    cloud.repo.write("c/SKILL.md", skill_text("c"))
+    cloud.repo.write("d/SKILL.md", "no frontmatter")
+    cloud.repo.commit("Change all")
+    cloud.webhook(cloud.push())
+
+
+def test_two_deployments_are_compared_either_way_and_with_what_is_live(cloud: Cloud) -> None:
+    changed(cloud)
+    ahead = cloud.operator("status", "GET", "/api/diff?from=1-1&to=1-2").json or {}
+    assert (ahead["from"]["id"], ahead["to"]["id"], ahead["removed"]) == ("1-1", "1-2", ["b"])
+    assert ahead["published"] == [
+        {"name": "a", "version": "1.1.0", "previous_version": "1.0.0"},
+        {"name": "c", "version": "1.0.0", "previous_version": None},
+    ]
+    assert ahead["withheld"]["d"]["findings"][0]["code"] == "FM_MISSING"
+    back = cloud.operator("status", "GET", "/api/diff?to=1-1").json or {}
+    assert (back["from"]["id"], back["removed"], back["withheld"]) == ("1-2", ["c"], {})
+    assert [(each["name"], each["previous_version"]) for each in back["published"]] == [("a", "1.1.0"), ("b", None)]
+    assert back["counts"] == {"published": 2, "removed": 1, "withheld": 0, "withheld_now": 0, "held_back": 3}
+
+
+def test_what_a_rollback_would_change_is_what_it_then_changes(cloud: Cloud) -> None:
+    changed(cloud)
+    told = cloud.operator("status", "GET", "/api/diff?to=1-1").json or {}
+    done = cloud.operator("sync", "POST", "/api/rollback", {"to": "1-1"}).json or {}
+    assert [each["name"] for each in told["published"]] == [each["name"] for each in done["skills"]] == ["a", "b"]
+    assert told["removed"] == done["removed"] == ["c"]
+    assert told["held_back"] == [each["name"] for each in done["rejected"]] == ["a", "b", "c"]
+    again = cloud.operator("status", "GET", "/api/diff?to=1-1").json or {}
+    assert not any(again["counts"][kind] for kind in ("published", "removed", "held_back"))
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "code"),
+    [
+        ("", 400, "MEMBER_INVALID"),
+        ("from=1-1", 400, "MEMBER_INVALID"),
+        ("to=../1", 400, "DEPLOYMENT_ID_INVALID"),
+        ("from=x&to=1-1", 400, "DEPLOYMENT_ID_INVALID"),
+        ("to=1-9", 404, "DEPLOYMENT_UNKNOWN"),
+        ("from=1-9&to=1-1", 404, "DEPLOYMENT_UNKNOWN"),
+    ],
+)
+def test_a_comparison_needs_two_deployments_that_there_are(cloud: Cloud, query: str, status: int, code: str) -> None:
+    cloud.webhook(cloud.push())
+    answer = cloud.operator("status", "GET", f"/api/diff?{query}")
+    assert (answer.status_code, (answer.json or {})["code"]) == (status, code)
+
+
+def test_what_was_collected_cannot_be_compared_and_is_named(cloud: Cloud) -> None:
+    changed(cloud)
+    name = f"objects/{(cloud.operator('status', 'GET', '/api/deployments/1-1').json or {})['manifest']}"
+    stored = cloud.store.get(name)
+    assert stored is not None
+    cloud.store.delete(name, if_generation=stored.generation)
+    answer = cloud.operator("status", "GET", "/api/diff?to=1-1").json or {}
+    assert (answer["code"], "deployment 1-1" in answer["error"]) == ("MANIFEST_COLLECTED", True)
