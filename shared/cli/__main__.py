@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from shared.cli.announce import announce
+from shared.cli.gc import add_gc, run_gc
 from shared.cli.operator import add_operator, run_operator
 from shared.cli.run import Options, run
 from shared.errors import SkillSyncError
@@ -22,7 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
         arguments: What stands behind the program's name; None takes them from the process.
 
     Returns:
-        The exit status: 0 done, 1 it failed and said why, 2 the arguments are wrong.
+        The exit status: 0 done, 1 it failed and said why, 2 the arguments are wrong; of `gc` also what its help says.
     """
     options = _parser().parse_args(arguments)
     catch_loggers("stderr")  # standard output is for what a command prints
@@ -41,6 +42,8 @@ def main(arguments: list[str] | None = None) -> int:
             return _validate(options)
         if options.command == "operator":
             return run_operator(options)
+        if options.command == "gc":
+            return run_gc(options)
         return announce(options.data.resolve())
     except SkillSyncError as error:
         print(f"error: {error.message} [{error.code}]", file=sys.stderr)
@@ -84,6 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--version-policy", choices=("strict", "declared", "derived"), default="derived")
     check.add_argument("--max-skill-size", type=int, default=102_400, help="bytes (default: %(default)s)")
     add_operator(commands)
+    add_gc(commands)
     for command in (local, push):
         command.add_argument(
             "--data", type=Path, default=Path(".data"), help="where all state is kept (default: %(default)s)"
