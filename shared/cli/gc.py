@@ -30,7 +30,7 @@ that was live within 30 days; delete them with --delete. Needs STORE_URI and TRU
 may run meanwhile. Records, events, trust and pauses are never deleted."""
 _EXITS = f"""exit codes: 0 counted, or all garbage is gone; 1 refused (paused, or GC_INCOMPLETE: a manifest that must be kept
 cannot be read) or the store did not answer, with the reason; 2 the arguments are wrong; {EXIT_LEFT} some garbage is left
-(at most {MOST_DELETED} objects or {SECONDS / 60:.0f} minutes a run): run it again."""
+(--most, or {SECONDS / 60:.0f} minutes were over): run it again."""
 
 
 def add_gc(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -39,6 +39,9 @@ def add_gc(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         "gc", help="count stored objects that nobody needs any more, or delete them", description=_ABOUT, epilog=_EXITS
     )
     parser.add_argument("--delete", action="store_true", help="delete them (default: only count)")
+    parser.add_argument(
+        "--most", type=int, default=MOST_DELETED, help="objects to delete at most (default: %(default)s)"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--store", default="", help="default: STORE_URI")
 
@@ -54,7 +57,7 @@ def run_gc(options: argparse.Namespace) -> int:
         SkillSyncError: as `collect`.
     """
     clock = SystemClock()
-    found = collect(_reach(options, clock), Deadline(clock, SECONDS), delete=options.delete, most=MOST_DELETED)
+    found = collect(_reach(options, clock), Deadline(clock, SECONDS), delete=options.delete, most=max(0, options.most))
     print(_as_json(found, deletes=options.delete) if options.json else _as_text(found, deletes=options.delete))
     return EXIT_LEFT if options.delete and found.left else 0
 

@@ -36,11 +36,8 @@ class AgedStore(MemoryStore):
         return set(self._objects)
 
 
-@cache
-def _past() -> tuple[World, AgedStore]:
-    world = World()
-    store = AgedStore(world)
-    world.store = store
+def live_through(world: World) -> None:
+    """Deploy twenty-one times: nineteen times now, by the world's clock, and twice 40 days later."""
     world.deploy(*OLD)
     world.deploy(skill("a", "New."), skill("b", "0"))
     for number in range(1, 18):
@@ -50,11 +47,19 @@ def _past() -> tuple[World, AgedStore]:
         world.deploy(skill("a", "New."), skill("b", f"{number}"))
     world.poll()
     assert world.pointer.deployment == f"1-{LAST}"
+
+
+@cache
+def _past() -> tuple[World, AgedStore]:
+    world = World()
+    store = AgedStore(world)
+    world.store = store
+    live_through(world)
     return world, store
 
 
 def aged_world() -> tuple[World, AgedStore]:
-    """Twenty-one deployments: the first nineteen 40 days ago, the last two now."""
+    """A world that has lived through them, each time a new copy."""
     past, filled = _past()
     world = World(repository=deepcopy(past.repository))
     store = AgedStore(world)

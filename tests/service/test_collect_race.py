@@ -116,9 +116,10 @@ def returning() -> frozenset[str]:
 
 
 def can_be_noticed(call: str) -> bool:
-    """Whether it reads or writes what the other one may change: the pointer, what comes back, the listings."""
+    """Whether it reads or writes what the other one may change: the pointer, what comes back, the two listings."""
     verb, _, name = call.partition(" ")
-    return name in {CURRENT, *returning()} or verb == "list" or (verb == "put" and name.startswith("objects/"))
+    is_shared = name in {CURRENT, "objects/", "deployments/", *returning()}
+    return is_shared or (verb == "put" and name.startswith("objects/"))
 
 
 def race(other: Callable[[World], None], schedule: Iterable[int], kind: type[Shared] = Shared) -> tuple[int, int]:
