@@ -156,7 +156,7 @@ def two_switches(other: Callable[[World], None]) -> list[list[int]]:
     steps = (race(other, [])[GC], race(other, [OTHER] * 100)[OTHER])
     found = []
     for first, second in ((GC, OTHER), (OTHER, GC)):
-        for ahead, then in itertools.product(range(steps[first] + 1), range(steps[second] + 1)):
+        for ahead, then in itertools.product(range(steps[first]), range(1, steps[second] + 1)):
             found.append([first] * ahead + [second] * then + [first] * 100)
     return found
 
