@@ -32,7 +32,7 @@ push: $(VENV)/.runtime
 	@$(BIN)/python -m shared.cli push --data "$(DATA)"
 
 test: $(VENV)/.development $(VENV)/.node $(VENV)/.puller $(VENV)/.neo4j
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 bench: $(VENV)/.development $(VENV)/.puller $(VENV)/.neo4j
 	$(BIN)/python -m tests.bench $(ARGS)

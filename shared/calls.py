@@ -56,6 +56,7 @@ def _under_trust(
     from shared.model import Trigger
     from shared.service.alerting import tell_after, tell_all
     from shared.service.audit import catch_up
+    from shared.service.collect_daily import collect_daily
 
     with log.scope():  # all attempts are one sync, also where no request opened a scope
         built, deadline = wiring.context(found, seconds, fresh_trust=trigger is Trigger.POLLING)
@@ -76,6 +77,7 @@ def _under_trust(
             finally:
                 if trigger is Trigger.POLLING:
                     catch_up(built, deadline)
+                    collect_daily(built, deadline)
 
         return tell_after(run, trigger, deadline, lambda left: tell_all(built, trigger, left))
 

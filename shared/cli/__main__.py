@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from shared.cli.announce import announce
 from shared.cli.arguments import Parser
-from shared.cli.exits import epilog
+from shared.cli.exits import Exit, epilog, exit_of
+from shared.cli.gc import add_gc, run_gc
 from shared.cli.operator import add_operator, run_operator
 from shared.cli.run import Options, run
 from shared.cli.service import COMMANDS, SETTINGS, add_service, run_service
@@ -41,24 +42,28 @@ def main(arguments: list[str] | None = None, *, transport: httpx.BaseTransport |
     if options.command in COMMANDS:
         return run_service(options, transport)
     try:
-        if options.command == "run":
-            return run(
-                Options(
-                    repo=options.repo,
-                    branch=options.branch,
-                    port=options.port,
-                    data=options.data.resolve(),
-                    github=options.github == STAND_IN,
-                )
-            )
-        if options.command == "validate":
-            return _validate(options)
-        if options.command == "operator":
-            return run_operator(options)
-        return announce(options.data.resolve())
+        return run_gc(options) if options.command == "gc" else _run_here(options)
     except SkillSyncError as error:
         print(f"error: {error.message} [{error.code}]", file=sys.stderr)
-        return 1
+        return exit_of(error) if options.command == "gc" else Exit.FAILED
+
+
+def _run_here(options: argparse.Namespace) -> int:
+    if options.command == "run":
+        return run(
+            Options(
+                repo=options.repo,
+                branch=options.branch,
+                port=options.port,
+                data=options.data.resolve(),
+                github=options.github == STAND_IN,
+            )
+        )
+    if options.command == "validate":
+        return _validate(options)
+    if options.command == "operator":
+        return run_operator(options)
+    return announce(options.data.resolve())
 
 
 def _validate(options: argparse.Namespace) -> int:
@@ -104,6 +109,7 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--max-skill-size", type=int, default=102_400, help="bytes (default: %(default)s)")
     add_operator(commands)
     add_service(commands)
+    add_gc(commands)
     for command in (local, push):
         command.add_argument(
             "--data", type=Path, default=Path(".data"), help="where all state is kept (default: %(default)s)"

@@ -35,7 +35,7 @@ LONGEST_BLOCK = timedelta(hours=2)
 MAX_LOST = 100
 """As many numbers of lost deliveries are kept as one look at the forge's list can show."""
 
-_TIMES = frozenset({"last_check", "last_received", "last_lost", "error_at", "blocked_until", "since"})
+_TIMES = frozenset({"last_check", "last_received", "last_lost", "error_at", "blocked_until", "since", "at"})
 
 Line = dict[str, object]
 """One deployment as the summary and the API show it: `line_of` says what it holds."""
@@ -47,7 +47,8 @@ class Summary:
 
     `webhook` and `poller` hold the last times, `source` until when the source's API has told us to stay away, `audit` how
     far the audit graph was fed and what went wrong with it; `days` counters by day, `latency` among them. `latches` are the
-    functions' own pauses, `withheld` is what the newest deployment withholds, as `core.withheld_note` keeps it.
+    functions' own pauses, `withheld` is what the newest deployment withholds, as `core.withheld_note` keeps it; `gc` who last
+    claimed a day's collection of garbage, and when.
     """
 
     deployments: tuple[Line, ...] = ()
@@ -58,6 +59,7 @@ class Summary:
     days: dict[str, dict[str, object]] = field(default_factory=dict)
     latches: tuple[Latch, ...] = ()
     withheld: dict[str, object] = field(default_factory=dict)
+    gc: dict[str, object] = field(default_factory=dict)
 
     @property
     def newest(self) -> tuple[int, int]:
@@ -82,6 +84,7 @@ def summary_bytes(summary: Summary) -> bytes:
             "days": summary.days,
             "latches": latches_document(summary.latches),
             "withheld": summary.withheld,
+            "gc": summary.gc,
         }
     )
 
@@ -105,6 +108,7 @@ def parse_summary(data: bytes) -> Summary:
             days={key: _mapping(value) for key, value in _mapping(document.get("days")).items()},
             latches=parse_latches(document.get("latches")),
             withheld=_mapping(document.get("withheld")),
+            gc=_noted(document.get("gc")),
         )
         return summary if document.get("schema") == SCHEMA and summary.newest >= (0, 0) else Summary()
     except (InputError, KeyError):

@@ -156,3 +156,17 @@ def test_a_deployment_that_a_puller_reports_as_failed_is_taken_back_by_the_poll_
     released = cloud.operator("sync", "POST", "/api/sync", {"release": ["a"]}).json or {}
     assert (released["status"], released["deploymentId"]) == ("deployed", "1-4")
     assert (cloud.operator("poll", "POST", "/api/poll").json or {})["status"] == "unchanged"
+
+
+def test_a_poll_collects_garbage_once_a_day(cloud: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
+    for _ in range(3):
+        assert cloud.operator("poll", "POST", "/api/poll").status_code == 200
+    assert capsys.readouterr().out.count("Garbage was collected") == 1
+
+
+def test_a_poll_that_fails_collects_all_the_same_and_answers_for_itself(
+    cloud: Cloud, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cloud.set("SOURCE_URL", "/nowhere")
+    assert cloud.operator("poll", "POST", "/api/poll").status_code >= 400
+    assert capsys.readouterr().out.count("Garbage was collected") == 1
