@@ -182,14 +182,14 @@ def _state(record: Any) -> GraphState:  # noqa: ANN401 - the driver's record hol
 def _steps(batch: Batch) -> list[tuple[str, dict[str, object]]]:
     """List the statements of a batch with their rows, nodes before what leads to them."""
     nodes = [{"id": row["id"], "properties": row["properties"]} for row in batch.deployments]
-    lineage = [{key: row[key] for key in ("id", "previous", "rolled_back_to")} for row in batch.deployments]
     events = [
         {"id": row["id"], "deployment": row["deployment"], "properties": _without(row, "id")} for row in batch.events
     ]
     installed = [row for row in batch.events if row["puller"] and row["deployment"] and row["outcome"]]
     many: list[tuple[str, Sequence[object]]] = [
         (cypher.DEPLOYMENTS, nodes),
-        (cypher.LINEAGE, lineage),
+        (cypher.SUPERSEDES, _leading(batch.deployments, "previous")),
+        (cypher.ROLLED_BACK_TO, _leading(batch.deployments, "rolled_back_to")),
         (cypher.DEPLOYED, _flat(batch.deployments, "deployed")),
         (cypher.REMOVED, _flat(batch.deployments, "removed")),
         (cypher.WITHHELD, _flat(batch.deployments, "withheld")),
@@ -203,6 +203,10 @@ def _steps(batch: Batch) -> list[tuple[str, dict[str, object]]]:
         steps.append((cypher.HEAD, told))
     moved = {"epoch": after.epoch, "seq": after.seq, "events_until": after.events_until}
     return [*steps, (cypher.MOVE, moved)]
+
+
+def _leading(rows: Sequence[Row], member: str) -> list[Row]:
+    return [{"deployment": row["id"], "former": row[member]} for row in rows if row[member] is not None]
 
 
 def _flat(rows: Sequence[Row], member: str) -> list[Row]:

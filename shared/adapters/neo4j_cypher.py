@@ -70,13 +70,18 @@ MERGE (d:SkillDeployment {{{_SCOPE}, id: row.id}})
 ON CREATE SET d += row.properties
 """
 
-LINEAGE = f"""
+SUPERSEDES = f"""
 UNWIND $rows AS row
-MATCH (d:SkillDeployment {{{_SCOPE}, id: row.id}})
-OPTIONAL MATCH (p:SkillDeployment {{{_SCOPE}, id: row.previous}})
-OPTIONAL MATCH (t:SkillDeployment {{{_SCOPE}, id: row.rolled_back_to}})
-FOREACH (_ IN CASE WHEN p IS NULL THEN [] ELSE [1] END | MERGE (d)-[:SUPERSEDES]->(p))
-FOREACH (_ IN CASE WHEN t IS NULL THEN [] ELSE [1] END | MERGE (d)-[:ROLLED_BACK_TO]->(t))
+{_FIND}
+MATCH (former:SkillDeployment {{{_SCOPE}, id: row.former}})
+MERGE (d)-[:SUPERSEDES]->(former)
+"""
+
+ROLLED_BACK_TO = f"""
+UNWIND $rows AS row
+{_FIND}
+MATCH (former:SkillDeployment {{{_SCOPE}, id: row.former}})
+MERGE (d)-[:ROLLED_BACK_TO]->(former)
 """
 
 DEPLOYED = f"""

@@ -6,6 +6,7 @@ What the bytes mean, and whether they may be believed, is left to `core.verify` 
 from __future__ import annotations
 
 import re
+from contextlib import contextmanager
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -42,9 +43,7 @@ _MAX_ERROR_BYTES = 4096
 _RETRIED = frozenset({"RELEASE_UNREACHABLE", "RELEASE_UNAVAILABLE", "BODY_TRUNCATED"})
 _CODE = re.compile(r"[A-Za-z_]{1,64}")
 _OK, _NO_CONTENT, _NOT_MODIFIED, _NOT_FOUND, _TOO_MANY, _SERVER_ERROR = 200, 204, 304, 404, 429, 500
-_DENIED = frozenset({401, 403})
-_MALFORMED = frozenset({400, 413, 415, 422})
-_PASSING = frozenset({502, 503, 504})
+_DENIED, _MALFORMED, _PASSING = frozenset({401, 403}), frozenset({400, 413, 415, 422}), frozenset({502, 503, 504})
 
 
 class ReleaseClient:
@@ -64,6 +63,7 @@ class ReleaseClient:
         self._wire = wire or Wire(clock)
         self._http = http
         self._clock = clock
+        self._unchanged: dict[tuple[str, str | None], httpx.Request] = {}
         self.announced_trust = 0
         """The newest version of the trust that the release function named; nothing is believed for that."""
 
@@ -196,12 +196,8 @@ class ReleaseClient:
 
     def _try(self, path: str, *, most: int, exact: bool, etag: str | None, read: _Read | None) -> bytes | None:
         started = self._clock.monotonic()
-        headers = {} if etag is None else {"If-None-Match": etag}
         try:
-            with (
-                self._wire.over(_allowed_seconds(most)),
-                self._http.stream("GET", path, headers=headers, extensions=self._wire.extensions) as response,
-            ):
+            with self._wire.over(_allowed_seconds(most)), self._answer(path, etag) as response:
                 self._note_trust(response)
                 if response.status_code == _NOT_MODIFIED and etag is not None:
                     response.read()  # it has no body; left unread, the connection would be closed, and made anew each time
@@ -221,6 +217,20 @@ class ReleaseClient:
         if len(data) < (most if exact else declared or 0):
             raise _unavailable("BODY_TRUNCATED", f"{path}: the body ended after {len(data)} bytes")
         return data
+
+    @contextmanager
+    def _answer(self, path: str, etag: str | None) -> Iterator[httpx.Response]:
+        request = self._unchanged.get((path, etag))
+        if request is None:
+            headers = {} if etag is None else {"If-None-Match": etag}
+            request = self._http.build_request("GET", path, headers=headers, extensions=self._wire.extensions)
+            # The same question is asked every two seconds: to make it anew each time costs as much as to send it.
+            self._unchanged = {(path, etag): request} if etag is not None else {}
+        response = self._http.send(request, stream=True)
+        try:
+            yield response
+        finally:
+            response.close()
 
     def _note_trust(self, response: httpx.Response) -> None:
         text = response.headers.get("X-Trust-Version", "")

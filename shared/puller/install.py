@@ -192,6 +192,7 @@ class _Run:
             is_new = bool(steps) and not seen and not group.known
             if group.keys:
                 self._found.append(_Found((), steps) if is_new else _Found(tuple(group.keys), ()))
+            self._tools.bundles.relax()  # else all of a large manifest would be in memory by the end
         self._tools.stage.sync()
         return needed
 

@@ -6,6 +6,7 @@ again from where it stands, and nothing of it is needed for a deployment.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from shared import log
@@ -112,8 +113,12 @@ def _feed(context: Context, graph: AuditSession, live: Live, pointer: Pointer, d
     at = graph.state().position
     backlog = Backlog(context, pointer)
     deployments = events = 0
-    for batch in backlog.batches(at, head_of(pointer, live.envelope)):
-        graph.write(batch, at=at.number)
+    batches = backlog.batches(at, head_of(pointer, live.envelope))
+    following = next(batches, None)
+    while following is not None:
+        batch = following
+        # The next one is read from the store while the graph writes this one.
+        following = context.together([partial(_written, graph, batch, at), partial(next, batches, None)])[1]
         _tell(batch)
         at = batch.after
         deployments, events = deployments + len(batch.deployments), events + len(batch.events)
@@ -123,6 +128,10 @@ def _feed(context: Context, graph: AuditSession, live: Live, pointer: Pointer, d
     if deployments or events:
         log.info("The audit graph has caught up", deployments=deployments, events=events, until=f"{at.epoch}-{at.seq}")
     return True
+
+
+def _written(graph: AuditSession, batch: Batch, at: Position) -> None:
+    graph.write(batch, at=at.number)
 
 
 def _tell(batch: Batch) -> None:

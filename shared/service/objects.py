@@ -75,8 +75,8 @@ def read_record(store: Store, trust: Trust, deployment: DeploymentId) -> Pointer
     Raises:
         UnverifiedError: as `verify.read_record`; also when a genuine record stands in another one's place.
     """
-    found = read_signed_record(store, trust, deployment)
-    return None if found is None else found[0]
+    stored = store.get(record_name(deployment))
+    return None if stored is None else _record_of(UnverifiedPointer(stored.data), trust, deployment)
 
 
 def read_signed_record(store: Store, trust: Trust, deployment: DeploymentId) -> tuple[Pointer, bool] | None:
@@ -85,10 +85,14 @@ def read_signed_record(store: Store, trust: Trust, deployment: DeploymentId) -> 
     if stored is None:
         return None
     envelope = UnverifiedPointer(stored.data)
+    return _record_of(envelope, trust, deployment), verify.is_by_current_signer(envelope, trust)
+
+
+def _record_of(envelope: UnverifiedPointer, trust: Trust, deployment: DeploymentId) -> Pointer:
     pointer = verify.read_record(envelope, trust)
     if pointer.deployment != deployment:
         raise UnverifiedError("pointer_unverifiable", f"the record of {deployment} is that of {pointer.deployment}")
-    return pointer, verify.is_by_current_signer(envelope, trust)
+    return pointer
 
 
 def write_record(store: Store, deployment: DeploymentId, envelope: bytes) -> bool:

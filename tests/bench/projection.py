@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from shared.model import Manifest, Pointer
 
 RECORDS, SKILLS = 10_000, 50
+SERVER_OPTIONS = ("-Xms256m", "-Xmx512m")
+"""As a server runs that is to stay: with all of Java's compilers."""
 LEAST_A_SECOND = 500.0
 
 
@@ -126,7 +128,9 @@ def _server(folder: Path) -> Iterator[Server]:
     assert not isinstance(found, Nothing), found.reason
     data = folder / "neo4j"
     data.mkdir()
-    runner = JavaProcess(java_command(), JARS, data) if isinstance(found, FromJars) else Container(image())
+    runner = (
+        JavaProcess(java_command(), JARS, data, SERVER_OPTIONS) if isinstance(found, FromJars) else Container(image())
+    )
     server = OwnServer(runner)
     try:
         server.start()

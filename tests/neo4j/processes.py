@@ -59,12 +59,13 @@ class JavaProcess:
         java: The command.
         jars: The folder of the artifacts.
         folder: Where its data, settings and logs lie.
+        options: For Java.
     """
 
-    def __init__(self, java: str, jars: Path, folder: Path) -> None:
+    def __init__(self, java: str, jars: Path, folder: Path, options: tuple[str, ...] = JAVA_OPTIONS) -> None:
         self.port = free_port()
         self._folder = folder
-        self._command = [java, *JAVA_OPTIONS, "-cp", f"{jars}/*", MAIN_CLASS]
+        self._command = [java, *options, "-cp", f"{jars}/*", MAIN_CLASS]
         self._command += [f"--home-dir={folder}", f"--config-dir={folder}/conf"]
         self._process: subprocess.Popen[bytes] | None = None
 
