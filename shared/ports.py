@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from shared.core.audit import Batch, GraphState
     from shared.core.case import Case
+    from shared.core.credentials import Check
     from shared.core.judge import Verdict
     from shared.core.letters import Letter
     from shared.model import BlobId, CommitSha, FailedDelivery, Standing, TreeEntry
@@ -183,6 +184,22 @@ class Nudge(Protocol):
 
     def __call__(self, envelope: bytes) -> None:
         """Send the signed pointer's envelope to all pullers at once."""
+        ...
+
+
+class Probe(Protocol):
+    """Tries a credential as the functions hold it, against the system that it is for.
+
+    Only the newest value is tried, and a made-up one, which must be refused: else nothing was proved. Never raises for what it
+    finds; what could not be tried is a check that failed, with the code of the fault.
+    """
+
+    def __call__(self, seconds: float) -> list[Check]:
+        """Try it.
+
+        Args:
+            seconds: How long all of it may take.
+        """
         ...
 
 
