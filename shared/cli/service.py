@@ -73,7 +73,8 @@ COMMANDS: dict[str, tuple[Callable[[Client, Screen, argparse.Namespace], Exit], 
         "sync with the branch head now",
         (
             "Lets what is live agree with the branch head, as a webhook or a poll does. Doing it twice changes nothing.\n"
-            "Where it is not finished in time (25 s) the next poll finishes it, and the status is 75."
+            "Where it is not finished in time (25 s) the next poll finishes it, and the status is 75.\n\n"
+            "  sync --dry-run      only say what it would do; nothing is written anywhere"
         ),
     ),
     "release": (
@@ -106,6 +107,7 @@ def add_service(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     )
     added["diff"].add_argument("older", type=_deployment, metavar="A", help="from this deployment")
     added["diff"].add_argument("newer", type=_deployment, metavar="B", nargs="?", help="to this one")
+    added["sync"].add_argument("--dry-run", action="store_true", help="only say what it would do")
     added["release"].add_argument("skills", nargs="+", metavar="SKILL", help="a skill's id, as `withheld` lists it")
     added["rollback"].add_argument("deployment", type=_deployment, metavar="ID", help="the deployment to go back to")
     added["rollback"].add_argument("--yes", action="store_true", help="do it without being asked")
