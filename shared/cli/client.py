@@ -169,7 +169,7 @@ class Client:
             raise UnavailableError(
                 "OUTCOME_UNKNOWN",
                 f"{self.address} was asked, and no answer came ({type(error).__name__}): it may have been done, "
-                "or still be; look with `history` before you ask again",
+                "or still be; look with `history`, or `rotate status`, before you ask again",
             ) from None
         return answer.status, self._understood(answer, also=_ACCEPTED)
 

@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from shared.core.credentials import kind_of
+from shared.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -20,6 +21,7 @@ CRON_HOUR = 9
 MAX_LINE_OCTETS = 75
 """RFC 5545, section 3.1: without the line break."""
 _EPOCH = date(1970, 1, 1)
+_YEARS = range(2000, 9000)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +35,7 @@ class Due:
 
     Raises:
         InputError: `ROTATION_NAME_UNKNOWN`; a name goes into a command line, so no other text may pass for one.
+            `DATE_INVALID`.
     """
 
     name: str
@@ -41,6 +44,8 @@ class Due:
 
     def __post_init__(self) -> None:
         kind_of(self.name)
+        if self.on.year not in _YEARS:
+            raise InputError("DATE_INVALID", f"expected a day in the years {_YEARS[0]} to {_YEARS[-1]}")
 
 
 def reminders(due: Due) -> tuple[int, ...]:
@@ -95,7 +100,7 @@ def _event(due: Due, now: datetime, scope: str) -> Iterator[str]:
     yield "BEGIN:VEVENT"
     yield f"UID:{due.name}.{scope}@skill-sync"
     yield f"DTSTAMP:{now.astimezone(UTC):%Y%m%dT%H%M%SZ}"
-    yield f"SEQUENCE:{max(0, (due.on - _EPOCH).days)}"
+    yield f"SEQUENCE:{(due.on - _EPOCH).days}"
     yield f"DTSTART;VALUE=DATE:{due.on:%Y%m%d}"
     yield f"DTEND;VALUE=DATE:{due.on + timedelta(days=1):%Y%m%d}"
     yield "TRANSP:TRANSPARENT"
