@@ -26,7 +26,7 @@ def described(check: Check) -> Document:
 
 def is_failed(check: object) -> bool:
     """Whether a check failed; one that cannot be understood did."""
-    return not isinstance(check, dict) or check.get("mark") not in {"ok", "warn"}
+    return not isinstance(check, dict) or check.get("mark") not in ("ok", "warn")
 
 
 def checks(found: Sequence[object]) -> Iterator[RenderableType]:
