@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
-from shared import admission, calls, web
+from shared import admission, calls, rotating, web
 from shared.answers import preview_answer, sync_answer
 from shared.core.canonical import member
 from shared.errors import DeadlineError, InputError
+from shared.held import api_key_use
 from shared.model import DeploymentId, SkillId, Trigger
 
 if TYPE_CHECKING:
@@ -20,7 +22,7 @@ MAX_RELEASED = 1000
 
 
 def sync(request: flask.Request) -> flask.Response:
-    """Serve `POST /api/sync` and `POST /api/rollback`."""
+    """Serve `POST /api/sync`, `POST /api/rollback` and `POST /api/rotation`."""
     return web.serve(request, ROUTES)
 
 
@@ -30,13 +32,13 @@ def _sync(call: web.Call) -> web.Reply:
     _refuse_unknown(document, "release", "dry_run")
     if _is_dry_run(document):
         return _exclusive(lambda: preview_answer(calls.preview(settings, calls.OPERATOR_SECONDS)))
-    release = _ids(document.get("release", []))
-    if release:
+    asked = calls.Asked(release=_ids(document.get("release", [])), uses=api_key_use(settings, call.header("x-api-key")))
+    if asked.release:
         return _exclusive(
-            lambda: sync_answer(calls.synchronise(settings, calls.OPERATOR_SECONDS, Trigger.MANUAL, release=release))
+            lambda: sync_answer(calls.synchronise(settings, calls.OPERATOR_SECONDS, Trigger.MANUAL, asked))
         )
     try:
-        outcome = calls.synchronise(settings, calls.OPERATOR_SECONDS, Trigger.MANUAL)
+        outcome = calls.synchronise(settings, calls.OPERATOR_SECONDS, Trigger.MANUAL, asked)
     except DeadlineError as error:
         return web.Reply(status=202, body={"status": "deferred", "code": error.code})
     return web.Reply(body=sync_answer(outcome))
@@ -48,6 +50,18 @@ def _roll_back(call: web.Call) -> web.Reply:
     _refuse_unknown(document, "to")
     to = DeploymentId(member(document, "to", str, what="the body"))
     return _exclusive(lambda: sync_answer(calls.roll_back(settings, calls.OPERATOR_SECONDS, to)))
+
+
+def _rotate(call: web.Call) -> web.Reply:
+    api_key = call.header("x-api-key")
+    settings = admission.require_operator(api_key)
+    document = call.document()
+    _refuse_unknown(document, "action", "name", "fingerprint")
+    action, name = (member(document, key, str, what="the body") for key in ("action", "name"))
+    expected = document.get("fingerprint") or ""
+    if not isinstance(expected, str) or not re.fullmatch(r"[0-9a-f]{8}|", expected):
+        raise InputError("MEMBER_INVALID", "'fingerprint' is 8 hex digits")
+    return web.Reply(body=rotating.rotate(settings, action, name, expected, str(api_key)))
 
 
 def _exclusive(run: Callable[[], dict[str, object]]) -> web.Reply:
@@ -84,4 +98,5 @@ def _ids(value: object) -> tuple[SkillId, ...]:
 ROUTES = (
     web.Route(method="POST", path="/api/sync", handler=_sync),
     web.Route(method="POST", path="/api/rollback", handler=_roll_back),
+    web.Route(method="POST", path="/api/rotation", handler=_rotate),
 )

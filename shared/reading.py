@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from shared import wiring
+from shared.core.credentials import FINGERPRINT_CHARS
 from shared.errors import RejectedError, UnavailableError
 
 if TYPE_CHECKING:
@@ -115,11 +116,15 @@ def stored_record(found: Settings, name: str) -> bytes:
     return serving.served_record(wiring.store(found), name)
 
 
-def accept_report(found: Settings, puller: str, report: dict[str, object]) -> None:
-    """Keep a puller's newest report; who reports each minute also notices that nobody polls any more."""
+def accept_report(found: Settings, puller: str, report: dict[str, object], key: str) -> None:
+    """Keep a puller's newest report, which came in under the key of that digest.
+
+    Who reports each minute also notices that nobody polls any more.
+    """
     from shared.service import serving
 
-    serving.accept_report(wiring.store(found), wiring.trust(found), puller, report, wiring.now())
+    sender = serving.Sender(puller=puller, key=key[:FINGERPRINT_CHARS])
+    serving.accept_report(wiring.store(found), wiring.trust(found), sender, report, wiring.now())
     watch = wiring.watch(found)
     if watch is not None:
         from shared.service.alerting import tell_of_poller

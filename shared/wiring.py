@@ -10,6 +10,7 @@ from shared import log
 from shared.config import Settings, current_settings, loader_environment
 from shared.core.rules import Terms
 from shared.errors import ConfigError, UnverifiedError
+from shared.held import held_by
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -97,6 +98,7 @@ def context(found: Settings, seconds: float, *, fresh_trust: bool = False) -> tu
         nudge=nudge(found),
         audit=audit(found),
         alert=alert(found),
+        held=held_by(found),
         # What this call deploys carries the id that all its lines carry.
         token=lambda: sync,
     )
@@ -129,6 +131,18 @@ def own_signer(found: Settings) -> Ed25519Signer:
     """Return the functions' own key."""
     found.need("SIGNING_KEY")
     return _signer(str(found.signing_key))
+
+
+def stranger() -> Ed25519Signer:
+    """Return a signer that nobody trusts, for what must be refused."""
+    from shared.adapters.signer import Ed25519Signer, new_seed
+
+    return Ed25519Signer(new_seed())
+
+
+def signer_ids(found: Settings) -> tuple[str, ...]:
+    """Return the names of the signing keys that this function holds, newest first."""
+    return (own_signer(found).key_id,) if found.signing_key else ()
 
 
 def _chain(found: Settings) -> TrustChain:

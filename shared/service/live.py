@@ -14,7 +14,7 @@ from shared.core.verify import UnverifiedPointer, read_pointer
 from shared.errors import UnverifiedError
 from shared.service.objects import read_manifest, swap
 from shared.service.pause import accusation_of, paused, record_pause, refuse_while_latched
-from shared.service.record import change_summary
+from shared.service.summary_store import change_summary
 from shared.service.survey import survey
 from shared.service.trust import walk
 
@@ -128,7 +128,7 @@ def _settled(context: Context, found: Survey) -> Live:
         raise paused(found, context.trust)
     if is_news:
         # Latches that nothing signed stands behind: anybody with a way into the bucket could have written them.
-        change_summary(context, lambda summary: replace(summary, latches=found.latches))
+        change_summary(context.store, lambda summary: replace(summary, latches=found.latches))
     return _found_live(found)
 
 

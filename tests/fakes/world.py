@@ -20,7 +20,7 @@ from shared.service.context import Context, Deadline
 from shared.service.objects import read_manifest, read_object
 from shared.service.preview import Preview, preview
 from shared.service.rollback import roll_back
-from shared.service.serving import accept_report
+from shared.service.serving import Sender, accept_report
 from shared.service.survey import Survey, survey
 from shared.service.sync import Command, Outcome, synchronise
 from shared.service.trust import walk
@@ -174,7 +174,13 @@ class World:
 
     def report(self, puller: str = "edge", **members: object) -> None:
         """A puller reports."""
-        accept_report(self.store, self.trust, puller, {"outcome": "current", **members}, self.clock.now())
+        accept_report(
+            self.store,
+            self.trust,
+            Sender(puller=puller, key="0" * 8),
+            {"outcome": "current", **members},
+            self.clock.now(),
+        )
         if self.alert is not None:
             tell_of_poller(
                 Watch(
