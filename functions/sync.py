@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from shared import admission, calls, rotating, web
+from shared import admission, calls, diagnose, rotating, web
 from shared.answers import sync_answer
 from shared.core.canonical import member
 from shared.errors import DeadlineError, InputError
@@ -23,7 +23,7 @@ MAX_RELEASED = 1000
 
 
 def sync(request: flask.Request) -> flask.Response:
-    """Serve `POST /api/sync`, `POST /api/rollback` and `POST /api/rotation`."""
+    """Serve `POST /api/sync`, `POST /api/rollback`, `POST /api/rotation` and `GET /api/doctor`."""
     return web.serve(request, ROUTES)
 
 
@@ -66,6 +66,10 @@ def _rotate(call: web.Call) -> web.Reply:
     return web.Reply(body=rotating.rotate(settings, action, name, expected, str(api_key)))
 
 
+def _doctor(call: web.Call) -> web.Reply:
+    return web.Reply(body=diagnose.doctor(admission.require_operator(call.header("x-api-key"))))
+
+
 def _exclusive(run: Callable[[], Outcome]) -> web.Reply:
     # No poll would finish what only this call knows about, so the caller must try again.
     try:
@@ -92,4 +96,5 @@ ROUTES = (
     web.Route(method="POST", path="/api/sync", handler=_sync),
     web.Route(method="POST", path="/api/rollback", handler=_roll_back),
     web.Route(method="POST", path="/api/rotation", handler=_rotate),
+    web.Route(method="GET", path="/api/doctor", handler=_doctor),
 )

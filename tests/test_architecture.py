@@ -26,7 +26,7 @@ ALLOWED = {
     "functions": LEAVES
     | {"shared.core", "shared.config", "shared.log", "shared.service", "functions"}
     | {"shared.web", "shared.wiring", "shared.admission", "shared.answers"}
-    | {"shared.calls", "shared.reading", "shared.rotating", "shared.held"},
+    | {"shared.calls", "shared.reading", "shared.rotating", "shared.diagnose", "shared.held"},
 }
 HEAVY = {
     "dulwich",
