@@ -1,4 +1,4 @@
-"""The operators' calls: sync now, release withheld skills, roll back."""
+"""The operators' calls: sync now or say what a sync would do, release withheld skills, roll back."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from shared import admission, calls, diagnose, rotating, web
-from shared.answers import sync_answer
+from shared.answers import preview_answer, sync_answer
 from shared.core.canonical import member
 from shared.errors import DeadlineError, InputError
 from shared.held import api_key_use
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     import flask
 
-    from shared.service.sync import Outcome
 
 MAX_RELEASED = 1000
 
@@ -30,14 +29,15 @@ def sync(request: flask.Request) -> flask.Response:
 def _sync(call: web.Call) -> web.Reply:
     settings = admission.require_operator(call.header("x-api-key"))
     document = call.document()
-    _refuse_unknown(document, "release")
+    _refuse_unknown(document, "release", "dry_run")
+    if _is_dry_run(document):
+        return _exclusive(lambda: preview_answer(calls.preview(settings, calls.OPERATOR_SECONDS)))
     uses = api_key_use(settings, call.header("x-api-key"))
     release = _ids(document.get("release", []))
     if release:
+        asked = calls.Asked(release=release, uses=uses)
         return _exclusive(
-            lambda: calls.synchronise(
-                settings, calls.OPERATOR_SECONDS, Trigger.MANUAL, calls.Asked(release=release, uses=uses)
-            )
+            lambda: sync_answer(calls.synchronise(settings, calls.OPERATOR_SECONDS, Trigger.MANUAL, asked))
         )
     try:
         outcome = calls.synchronise(settings, calls.OPERATOR_SECONDS, Trigger.MANUAL, calls.Asked(uses=uses))
@@ -51,7 +51,7 @@ def _roll_back(call: web.Call) -> web.Reply:
     document = call.document()
     _refuse_unknown(document, "to")
     to = DeploymentId(member(document, "to", str, what="the body"))
-    return _exclusive(lambda: calls.roll_back(settings, calls.OPERATOR_SECONDS, to))
+    return _exclusive(lambda: sync_answer(calls.roll_back(settings, calls.OPERATOR_SECONDS, to)))
 
 
 def _rotate(call: web.Call) -> web.Reply:
@@ -70,10 +70,10 @@ def _doctor(call: web.Call) -> web.Reply:
     return web.Reply(body=diagnose.doctor(admission.require_operator(call.header("x-api-key"))))
 
 
-def _exclusive(run: Callable[[], Outcome]) -> web.Reply:
+def _exclusive(run: Callable[[], dict[str, object]]) -> web.Reply:
     # No poll would finish what only this call knows about, so the caller must try again.
     try:
-        return web.Reply(body=sync_answer(run()))
+        return web.Reply(body=run())
     except DeadlineError as error:
         body = {"error": f"busy: {error.message}", "code": "BUSY"}
         return web.Reply(status=409, body=body, headers={"Retry-After": "5"})
@@ -84,6 +84,15 @@ def _refuse_unknown(document: dict[str, object], *known: str) -> None:
     unknown = sorted(document.keys() - set(known))
     if unknown:
         raise InputError("MEMBER_UNKNOWN", f"the body may hold {', '.join(known)}; got {', '.join(unknown)[:200]}")
+
+
+def _is_dry_run(document: dict[str, object]) -> bool:
+    dry_run = document.get("dry_run", False)
+    if not isinstance(dry_run, bool):
+        raise InputError("MEMBER_INVALID", "'dry_run' must be true or false")
+    if dry_run and "release" in document:
+        raise InputError("MEMBER_INVALID", "a dry run tells of a sync; it releases nothing: leave 'release' out")
+    return dry_run
 
 
 def _ids(value: object) -> tuple[SkillId, ...]:

@@ -52,7 +52,7 @@ def _converge(settings: Settings, push: Push, hook: int | None, use: Use) -> web
     except DeadlineError as error:
         return web.Reply(status=202, body={"status": "deferred", "code": error.code})
     if outcome.status is Status.REJECTED:
-        body = {**sync_answer(outcome), "error": "Validation failed", "details": rejections(outcome)}
+        body = {**sync_answer(outcome), "error": "Validation failed", "details": rejections(outcome.withheld)}
         return web.Reply(status=400, body={**body, "code": "VALIDATION_FAILED"})
     return web.Reply(body=sync_answer(outcome))
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from shared.core.validation_report import Report
     from shared.model import DeploymentId, Push, SkillId, Trigger
     from shared.service.context import Context, Deadline
+    from shared.service.preview import Preview
     from shared.service.sync import Outcome
 
 WEBHOOK_SECONDS = 8.0
@@ -77,6 +78,20 @@ def roll_back(found: Settings, seconds: float, to: DeploymentId) -> Outcome:
     return _under_trust(found, seconds, lambda built, deadline: roll_back(built, to, deadline), Trigger.ROLLBACK)
 
 
+def preview(found: Settings, seconds: float) -> Preview:
+    """Say what an operator's sync would do now, and write nothing; errors are those of the use case."""
+    from shared.service.preview import preview
+
+    with log.scope():
+        built, deadline = wiring.context(found, seconds)
+        while True:
+            try:
+                return preview(built, deadline)
+            except (UnverifiedError, PausedError) as error:
+                built = _under_newer_trust(found, seconds, built, error)
+                deadline.check()
+
+
 def _under_trust(
     found: Settings, seconds: float, call: Callable[[Context, Deadline], Outcome], trigger: Trigger
 ) -> Outcome:
@@ -97,11 +112,7 @@ def _under_trust(
                     try:
                         return call(built, deadline)
                     except (UnverifiedError, PausedError) as error:
-                        known = built.trust.version
-                        built, _ = wiring.context(found, seconds, fresh_trust=True)
-                        if built.trust.version == known:
-                            raise
-                        log.info("A newer trust may explain it", code=error.code, version=built.trust.version)
+                        built = _under_newer_trust(found, seconds, built, error)
                         deadline.check()
             finally:
                 if trigger is Trigger.POLLING:
@@ -110,6 +121,14 @@ def _under_trust(
                     collect_daily(built, deadline)
 
         return tell_after(run, trigger, deadline, lambda left: tell_all(built, trigger, left))
+
+
+def _under_newer_trust(found: Settings, seconds: float, built: Context, error: SkillSyncError) -> Context:
+    fresh, _ = wiring.context(found, seconds, fresh_trust=True)
+    if fresh.trust.version == built.trust.version:
+        raise error
+    log.info("A newer trust may explain it", code=error.code, version=fresh.trust.version)
+    return fresh
 
 
 def validate_ref(found: Settings, seconds: float, ref: str) -> Report:
