@@ -69,8 +69,10 @@ def dr_state(found: Settings) -> dict[str, object]:
 
     from shared.service import recovery_status
 
-    signer = wiring.own_signer(found)
-    own = {"key_id": signer.key_id, "public_key": base64.b64encode(signer.public_key).decode()}
+    own = [
+        {"key_id": signer.key_id, "public_key": base64.b64encode(signer.public_key).decode()}
+        for signer in wiring.own_signers(found)
+    ]
     return recovery_status.dr_state(_survey(found), wiring.trust(found), own)
 
 
@@ -86,8 +88,7 @@ def boot_status(found: Settings) -> dict[str, object]:
     try:
         found.need("GITHUB_WEBHOOK_SECRET", "SIGNING_KEY", "TRUST_ANCHOR", "STORE_URI")
         held["credentials"]["SIGNING_KEY"] = list(shortened(wiring.signer_ids(found)))
-        if wiring.own_signer(found).key_id not in wiring.trust(found).signer_keys:
-            return {**boot_status(["SIGNING_KEY_UNTRUSTED"]), **held}
+        wiring.own_signer(found, wiring.trust(found))
         return {**recovery_status.boot(_survey(found)), **held}
     except (RejectedError, UnavailableError) as error:
         return {**boot_status([error.code]), **held}
