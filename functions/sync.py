@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from shared import admission, calls, rotating, web
+from shared import admission, calls, diagnose, rotating, web
 from shared.answers import preview_answer, sync_answer
 from shared.core.canonical import member
 from shared.errors import DeadlineError, InputError
@@ -22,7 +22,7 @@ MAX_RELEASED = 1000
 
 
 def sync(request: flask.Request) -> flask.Response:
-    """Serve `POST /api/sync`, `POST /api/rollback` and `POST /api/rotation`."""
+    """Serve `POST /api/sync`, `POST /api/rollback`, `POST /api/rotation` and `GET /api/doctor`."""
     return web.serve(request, ROUTES)
 
 
@@ -32,13 +32,15 @@ def _sync(call: web.Call) -> web.Reply:
     _refuse_unknown(document, "release", "dry_run")
     if _is_dry_run(document):
         return _exclusive(lambda: preview_answer(calls.preview(settings, calls.OPERATOR_SECONDS)))
-    asked = calls.Asked(release=_ids(document.get("release", [])), uses=api_key_use(settings, call.header("x-api-key")))
-    if asked.release:
+    uses = api_key_use(settings, call.header("x-api-key"))
+    release = _ids(document.get("release", []))
+    if release:
+        asked = calls.Asked(release=release, uses=uses)
         return _exclusive(
             lambda: sync_answer(calls.synchronise(settings, calls.OPERATOR_SECONDS, Trigger.MANUAL, asked))
         )
     try:
-        outcome = calls.synchronise(settings, calls.OPERATOR_SECONDS, Trigger.MANUAL, asked)
+        outcome = calls.synchronise(settings, calls.OPERATOR_SECONDS, Trigger.MANUAL, calls.Asked(uses=uses))
     except DeadlineError as error:
         return web.Reply(status=202, body={"status": "deferred", "code": error.code})
     return web.Reply(body=sync_answer(outcome))
@@ -62,6 +64,10 @@ def _rotate(call: web.Call) -> web.Reply:
     if not isinstance(expected, str) or not re.fullmatch(r"[0-9a-f]{8}|", expected):
         raise InputError("MEMBER_INVALID", "'fingerprint' is 8 hex digits")
     return web.Reply(body=rotating.rotate(settings, action, name, expected, str(api_key)))
+
+
+def _doctor(call: web.Call) -> web.Reply:
+    return web.Reply(body=diagnose.doctor(admission.require_operator(call.header("x-api-key"))))
 
 
 def _exclusive(run: Callable[[], dict[str, object]]) -> web.Reply:
@@ -99,4 +105,5 @@ ROUTES = (
     web.Route(method="POST", path="/api/sync", handler=_sync),
     web.Route(method="POST", path="/api/rollback", handler=_roll_back),
     web.Route(method="POST", path="/api/rotation", handler=_rotate),
+    web.Route(method="GET", path="/api/doctor", handler=_doctor),
 )

@@ -28,7 +28,7 @@ def held_by(found: Settings) -> dict[str, tuple[str, ...]]:
         "GITHUB_TOKEN": () if found.github_app_id or not found.github_token else (found.github_token,),
         "GITHUB_APP_KEY": (found.github_app_key,) if found.github_app_id and found.github_app_key else (),
         "MANUAL_SYNC_API_KEY": found.api_keys,
-        "NEO4J_PASSWORD": (found.neo4j_password,) if found.neo4j_uri and found.neo4j_password else (),
+        "NEO4J_PASSWORD": found.neo4j_passwords if found.neo4j_uri else (),
     }
     held = {name: tuple(fingerprint(value) for value in values) for name, values in plain.items() if values}
     for puller, digests in puller_keys(found.puller_key_hashes).items():

@@ -74,6 +74,7 @@ def bench_of(found: Settings, api_key: str = "") -> Bench:
         poll_seconds=found.polling_interval_seconds,
         held={**held_by(found), **named_by(trust)},
         signers=shortened(wiring.signer_ids(found)),
+        probes={"NEO4J_PASSWORD": lambda: wiring.graph_probe(found)},
         stranger=wiring.stranger,
         caller=fingerprint(api_key) if api_key else "",
     )
