@@ -15,6 +15,7 @@ from shared.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import datetime
 
 PULLER_PREFIX = "PULLER_KEY."
 """Behind it stands the puller's id: every puller has a key of its own."""
@@ -48,6 +49,19 @@ class Check:
     code: str = ""
     text: str = ""
     fix: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenNote:
+    """What GitHub told of the personal token that it has last accepted.
+
+    Args:
+        fingerprint: Of the token.
+        expires_at: When it ends, in UTC; None when that was not told.
+    """
+
+    fingerprint: str
+    expires_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

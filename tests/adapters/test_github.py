@@ -94,7 +94,7 @@ def whole_sync(source: Source, repo: Repo) -> None:
 
 
 def test_nothing_is_asked_when_things_are_built(forge: Forge) -> None:
-    github = forge.github(token=TOKEN)
+    github = forge.github(tokens=[TOKEN])
     github.source(None, seconds=lambda: 1.0)
     github.hooks(seconds=lambda: 1.0)
     assert github.quota is forge.quota
@@ -190,7 +190,7 @@ def test_the_limit_holds_for_the_syncs_that_follow(forge: Forge) -> None:
 def test_a_personal_token_opens_the_way_over_git_too(forge: Forge) -> None:
     forge.server.token = TOKEN
     forge.fake.reply("/", 429, times=99)
-    whole_sync(forge.source(token=TOKEN), forge.repo)
+    whole_sync(forge.source(tokens=[TOKEN]), forge.repo)
 
 
 def test_an_apps_token_opens_the_way_over_git_too(forge: Forge) -> None:
@@ -223,13 +223,13 @@ def test_folders_are_remembered_from_sync_to_sync(forge: Forge) -> None:
 
 def test_lost_webhook_calls_are_read_with_the_same_token(forge: Forge) -> None:
     forge.fake.reply("/deliveries", body=[])
-    assert forge.github(token=TOKEN).hooks(seconds=lambda: 30.0).failed_deliveries(7) == []
+    assert forge.github(tokens=[TOKEN]).hooks(seconds=lambda: 30.0).failed_deliveries(7) == []
     assert forge.fake.asked[0].headers["Authorization"] == f"Bearer {TOKEN}"
 
 
 def test_a_token_that_cannot_be_sent_is_a_wrong_setting(forge: Forge) -> None:
     with pytest.raises(ConfigError, match="GITHUB_TOKEN_INVALID"):
-        forge.github(token="two\nlines")
+        forge.github(tokens=["two\nlines"])
 
 
 def test_no_secret_is_in_any_error_repr_or_log(
@@ -238,7 +238,7 @@ def test_no_secret_is_in_any_error_repr_or_log(
     caplog.set_level(logging.DEBUG)
     secrets = {TOKEN, "ghs_installation", pem(KEY).splitlines()[3]}
     shown: list[str] = []
-    for options in ({"token": TOKEN}, {"app": App(id="1", key_pem=pem(KEY))}):
+    for options in ({"tokens": [TOKEN]}, {"app": App(id="1", key_pems=(pem(KEY),))}):
         for status in (200, 301, 401, 403, 404, 429, 500):
             fake = forge.fake = FakeGitHub(forge.repo)
             forge.quota = ProcessQuota(forge.clock)

@@ -13,7 +13,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 
-from shared.adapters.github_access import App, PersonalAccess
+from shared.adapters.github_access import PersonalAccess
+from shared.adapters.github_app import App
 from shared.adapters.threads import in_threads
 from shared.errors import ConfigError, RejectedError, SkillSyncError, UnavailableError
 from tests.adapters.test_github_fake import FakeGitHub, answer, api, rest
@@ -34,7 +35,7 @@ def pem(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey, *, password: bytes 
     return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, locked).decode()
 
 
-APP = App(id="12345", key_pem=pem(KEY))
+APP = App(id="12345", key_pems=(pem(KEY),))
 
 
 class Forge:
@@ -146,7 +147,7 @@ def test_a_token_that_another_thread_has_replaced_already_is_not_replaced_again(
     forge = Forge()
     asked = forge.api()
     head(asked)
-    old = asked.access.known()
+    old = asked.access.known().current()
     renewed = [asked.access.renewed(old, asked._send_small, lambda: 30.0) for _ in range(2)]
     assert renewed == ["ghs_secret1", "ghs_secret1"]
 
@@ -167,14 +168,14 @@ def test_a_refused_personal_token_is_not_tried_again() -> None:
     fake = FakeGitHub()
     fake.reply("/commits/", 401)
     with pytest.raises(RejectedError, match=r"SOURCE_DENIED.*401"):
-        head(api(fake, token="t0ken"))
+        head(api(fake, tokens=["t0ken"]))
     assert sent(fake, "/commits/") == ["Bearer t0ken"]
 
 
 def test_no_token_means_no_header() -> None:
     fake = FakeGitHub()
     fake.reply("/commits/", body=SHA.encode())
-    head(api(fake, token=""))
+    head(api(fake))
     assert sent(fake, "/commits/") == [None]
 
 
@@ -272,7 +273,7 @@ def test_what_goes_wrong_on_the_way_to_a_token(
 @pytest.mark.parametrize("id_", ["", "12 345", "12345\n", "é", "a/b", "1" * 65])
 def test_an_app_id_of_another_form_is_refused(id_: str) -> None:
     with pytest.raises(ConfigError, match="GITHUB_APP_INVALID"):
-        App(id=id_, key_pem=APP.key_pem)
+        App(id=id_, key_pems=APP.key_pems)
 
 
 WRONG_KEYS = {
@@ -283,15 +284,15 @@ WRONG_KEYS = {
     .decode(),
     "elliptic": pem(ec.generate_private_key(ec.SECP256R1())),
     "locked": pem(KEY, password=b"hunter2"),
-    "cut": APP.key_pem[:800],
-    "mangled": APP.key_pem.replace("A", "é"),
+    "cut": APP.key_pems[0][:800],
+    "mangled": APP.key_pems[0].replace("A", "é"),
 }
 
 
 @pytest.mark.parametrize("name", WRONG_KEYS)
 def test_a_key_that_is_no_open_rsa_key_is_refused_unquoted(name: str) -> None:
     with pytest.raises(ConfigError, match="GITHUB_APP_INVALID") as caught:
-        App(id="12345", key_pem=WRONG_KEYS[name])
+        App(id="12345", key_pems=(WRONG_KEYS[name],))
     assert "hunter2" not in str(caught.value)
     assert "BEGIN" not in str(caught.value)
 
@@ -299,7 +300,7 @@ def test_a_key_that_is_no_open_rsa_key_is_refused_unquoted(name: str) -> None:
 @pytest.mark.parametrize("token", ["a b", "a\n", "a\r\nX-Evil: 1", "é", "\x00", "a" * 5000])
 def test_a_token_that_cannot_stand_in_a_header_is_refused_unquoted(token: str) -> None:
     with pytest.raises(ConfigError, match="GITHUB_TOKEN_INVALID") as caught:
-        PersonalAccess(token)
+        PersonalAccess([token], FakeClock())
     assert token not in str(caught.value)
 
 
