@@ -181,6 +181,8 @@ class SmartHttp(Urllib3HttpGitClient):
         if _is_denial(response) and not isinstance(data, Iterator) and self._proof.replace():
             response.close()
             response, read = self._request(url, headers, data)
+            if response.status == _OK:
+                self._proof.was_accepted()
         try:
             self._check_status(response)
             body = BytesIO()

@@ -31,6 +31,11 @@ class Proof:
 
     def replace(self) -> bool:
         """Put the other token in the place of the refused one; say whether there is another."""
-        other = None if self._tokens is None else self._tokens.instead(self._token)
+        other = None if self._tokens is None else self._tokens.other(self._token)
         self._token = other or self._token
         return other is not None
+
+    def was_accepted(self) -> None:
+        """Remember for all sources of the process that the token in use was accepted where the other was refused."""
+        if self._tokens is not None and self._token is not None:
+            self._tokens.took_over(self._token)

@@ -58,6 +58,10 @@ class Access(Protocol):
         """Return another token after the repository was hidden from one (403, 404), None when there is no other."""
         ...
 
+    def took_over(self, token: str) -> None:
+        """Remember that this token was accepted where the other one was refused."""
+        ...
+
     def known(self) -> ValueChoice:
         """Return the tokens that work as far as we know, without asking anybody."""
         ...
@@ -95,11 +99,15 @@ class PersonalAccess:
 
     def renewed(self, refused: str | None, send: Send, seconds: Callable[[], float]) -> str | None:  # noqa: ARG002
         """Return the other token, if there are two."""
-        return self._tokens.instead(refused)
+        return self._tokens.other(refused)
 
     def instead(self, hidden: str | None) -> str | None:
         """Return the other token, if there are two: a new one may have been made for another repository."""
-        return self._tokens.instead(hidden)
+        return self._tokens.other(hidden)
+
+    def took_over(self, token: str) -> None:
+        """Use this token from now on, until the other one is tried again."""
+        self._tokens.took_over(token)
 
     def known(self) -> ValueChoice:
         """Return the tokens."""
@@ -157,6 +165,9 @@ class AppAccess:
         """Return None: another token would be told the same."""
         return None
 
+    def took_over(self, token: str) -> None:
+        """Remember nothing: the token that was renewed is held already."""
+
     def known(self) -> ValueChoice:
         """Return the held token while it is good."""
         held = self._good()
@@ -179,10 +190,12 @@ class AppAccess:
         try:
             return self._fetch_by(key, send)
         except _KeyRefusedError:
-            other = self._keys.instead(key)
+            other = self._keys.other(key)
             if other is None:
                 raise
-            return self._fetch_by(other, send)
+        token = self._fetch_by(other, send)
+        self._keys.took_over(other)
+        return token
 
     def _fetch_by(self, key_pem: str, send: Send) -> tuple[str, datetime]:
         repository, proof = self._repository, f"Bearer {self._app.jwt(self._clock.now(), key_pem)}"

@@ -98,6 +98,8 @@ class Api:
         if other is not None:
             answer = self._send(url, f"Bearer {other}", more, budget=budget)
             self.access.learn(other, answer.status, answer.headers)
+            if answer.status == OK or (answer.status in also and answer.status != UNAUTHORIZED):
+                self.access.took_over(other)
         if answer.status != OK and answer.status not in also:
             raise fault(answer.status, self.where)
         return answer

@@ -37,34 +37,38 @@ class ValueChoice:
         self._refused: dict[str, float] = {}
 
     def current(self) -> str | None:
-        """Return the newest value that was not refused of late, the newest one when all were; None when there is none."""
+        """Return the newest value that was not refused of late; None when there is none at all."""
         with self._lock:
             fresh = (value for value in self._values if not self._is_refused(value))
-            return next(fresh, self._values[0] if self._values else None)
+            return next(fresh, None)
 
-    def instead(self, refused: str | None) -> str | None:
-        """Remember that a value was refused, and return the other one; None when there is no other.
+    def other(self, refused: str | None) -> str | None:
+        """Return the other value, to be tried where this one was refused; None when there is no other.
 
-        The other one is returned also when it was refused before: there is nothing left to lose.
+        Nothing is remembered of that yet: when the other one is refused as well, the fault may be none of theirs.
+        """
+        return next((value for value in self._values if value != refused), None) if refused in self._values else None
+
+    def took_over(self, accepted: str) -> None:
+        """Remember that a value was accepted where the other one was refused.
 
         Args:
-            refused: The value.
+            accepted: It is used from now on, until the other one is tried again.
         """
-        other = next((value for value in self._values if value != refused), None)
-        if refused not in self._values or other is None:
-            return None
+        refused = self.other(accepted)
+        if refused is None:
+            return
         with self._lock:
             known = self._is_refused(refused)
-            self._refused[refused] = self._clock.monotonic()
+            self._refused = {refused: self._clock.monotonic()}
         if not known:
             # The one sign of it while the other value still works; told once a while, not with every request.
             log.warning(
                 "A credential is refused; its other value is used",
                 credential=self._name,
                 fingerprint=fingerprint(refused),
-                instead=fingerprint(other),
+                instead=fingerprint(accepted),
             )
-        return other
 
     def _is_refused(self, value: str) -> bool:
         since = self._refused.get(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import random
 import socket
 import time
@@ -345,6 +346,57 @@ def test_the_token_is_sent_as_the_password_of_x_access_token(repo: Repo, server:
     with pytest.raises(RejectedError, match="SOURCE_DENIED") as caught:
         source(server, token=f"{TOKEN}-old").head(None)
     assert TOKEN not in shown(caught.value)
+
+
+def proofs(server: GitServer) -> list[str]:
+    """The passwords that were sent, in order."""
+    headers = [exchange.received.headers.get("authorization", "") for exchange in server.log]
+    return [base64.b64decode(header.removeprefix("Basic ")).decode().partition(":")[2] for header in headers]
+
+
+def test_while_the_newest_token_is_refused_the_old_one_is_used_also_by_the_next_source(
+    repo: Repo, server: GitServer
+) -> None:
+    server.token = TOKEN
+    tokens = chosen("new", TOKEN)
+    url = server.url("r.git")
+    for _ in range(2):
+        found = open_source(url, None, tokens=tokens, seconds=lambda: 9.0)
+        assert len(found.listing(found.head(None))) == 5
+        assert found.head(None) == repo.head
+    used = proofs(server)
+    assert used.count("new") == 1
+    assert used[0] == "new"
+    assert set(used[1:]) == {TOKEN}
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_token_that_is_refused_in_the_middle_is_replaced_there(repo: Repo, server: GitServer, status: int) -> None:
+    found = open_source(server.url("r.git"), None, tokens=chosen("new", TOKEN), seconds=lambda: 9.0)
+    head = found.head(None)
+    server.fail(Fault(Reply(status), match=f"/{PACK}"))
+    assert len(found.listing(head)) == 5
+    assert head == repo.head
+    assert (proofs(server)[0], proofs(server)[-1]) == ("new", TOKEN)
+
+
+def test_two_tokens_that_are_both_refused_are_an_error_and_not_shown(server: GitServer) -> None:
+    server.token = "another"
+    found = open_source(server.url("r.git"), None, tokens=chosen(f"{TOKEN}-new", TOKEN), seconds=lambda: 9.0)
+    with pytest.raises(RejectedError, match="SOURCE_DENIED") as caught:
+        found.head(None)
+    assert proofs(server) == [f"{TOKEN}-new", TOKEN]
+    assert TOKEN not in shown(caught.value)
+
+
+@pytest.mark.parametrize("status", [403, 429, 503])
+def test_a_limit_is_no_refusal_of_the_token(server: GitServer, status: int) -> None:
+    tokens = chosen("new", TOKEN)
+    server.fail(Fault(Reply(status, {"Retry-After": "60"}), times=9))
+    with pytest.raises(UnavailableError):
+        open_source(server.url("r.git"), None, tokens=tokens, seconds=lambda: 9.0).head(None)
+    assert set(proofs(server)) == {"new"}
+    assert tokens.current() == "new"
 
 
 def test_credentials_in_the_url_are_used_and_never_shown(repo: Repo, server: GitServer) -> None:
