@@ -48,9 +48,7 @@ def _due(row: Mapping[str, object]) -> DueDay | None:
         return None
     try:
         due = parse_timestamp(str(row["due_at"]))
-        since = row.get("since")
-        cadence = row.get("cadence_days")
-        lifetime = (due - parse_timestamp(str(since))).days if since is not None else cadence
+        lifetime = row.get("lifetime_days")
         if not isinstance(lifetime, int):
             raise InputError("NUMBER_INVALID", "no number of days")
         return DueDay(name=str(row.get("name")), on=due.date(), lifetime_days=lifetime)
