@@ -54,11 +54,20 @@ def secrets(value: str) -> tuple[str, ...]:
 
 def tokens(value: str) -> tuple[str, ...]:
     """Read one token, or two while it is rotated: one a line, newest first. How long one must be is its issuer's business."""
-    found = tuple(line.strip() for line in value.splitlines() if line.strip())
-    if len(found) > MAX_SECRETS:
-        raise ValueError(f"at most {MAX_SECRETS} values, one a line, newest first")
+    found = one_or_two(value)
     if any(char.isspace() for line in found for char in line):
         raise ValueError("values without blanks inside, one a line, newest first")
+    return found
+
+
+def one_or_two(value: str) -> tuple[str, ...]:
+    """Read a value, or two while it is replaced: one a line, newest first.
+
+    What form it must have is known to whom it is for: this takes what other systems made.
+    """
+    found = lines(value)
+    if len(found) > MAX_SECRETS:
+        raise ValueError(f"at most {MAX_SECRETS} values, one a line, newest first")
     return found
 
 

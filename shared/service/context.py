@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from shared.errors import DeadlineError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
+    from shared.core.credential_notes import Use
     from shared.core.credentials import TokenNote
     from shared.core.rules import Terms
     from shared.model import Trust
@@ -28,7 +29,8 @@ class Context:
 
     `quota`, `hooks` and `token_note` are None where the source has no API, `nudge` where no puller is to be told, `audit`
     where no graph is kept, `alert` where no person is told. `token_note` tells what was heard last of the personal token for
-    the source. `token` makes the bytes of two competing deployments differ.
+    the source. `uses` says under which credentials the call came in, `held` which ones the function holds, both by
+    fingerprints. `token` makes the bytes of two competing deployments differ.
     """
 
     store: Store
@@ -47,6 +49,8 @@ class Context:
     nudge: Nudge | None = None
     audit: Audit | None = None
     alert: Alert | None = None
+    uses: tuple[Use, ...] = ()
+    held: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     token: Callable[[], str] = random_token
 
 
