@@ -6,12 +6,10 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
-from shared import log
+from shared import log, wiring_graph
 from shared.config import Settings, current_settings, loader_environment
 from shared.core.rules import Terms
 from shared.errors import ConfigError, UnverifiedError
-from shared.wiring_graph import audit as audit
-from shared.wiring_graph import graph_probe as graph_probe
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,6 +22,9 @@ if TYPE_CHECKING:
     from shared.service.alerting import Watch
     from shared.service.context import Context, Deadline
     from shared.service.trust import TrustChain
+
+audit = wiring_graph.audit
+graph_probe = wiring_graph.graph_probe
 
 
 def settings() -> Settings:
