@@ -235,13 +235,17 @@ class Settings:
         """The ref that pointers name: the branch, or `HEAD` for the repository's default branch."""
         return f"refs/heads/{self.github_branch}" if self.github_branch else "HEAD"
 
+    def is_given(self, name: str) -> bool:
+        """Whether a setting, by its environment name, has a value."""
+        values = {field.metadata["name"]: getattr(self, field.name) for field in fields(self)}
+        return values[name] not in (None, ())
+
     def need(self, *names: str) -> None:
         """Make sure that these settings (by environment name) are given.
 
         Raises:
             ConfigError: `CONFIG_MISSING`, naming every one that is not.
         """
-        values = {field.metadata["name"]: getattr(self, field.name) for field in fields(self)}
-        missing = [name for name in names if values[name] in (None, ())]
+        missing = [name for name in names if not self.is_given(name)]
         if missing:
             raise ConfigError("CONFIG_MISSING", f"not set: {', '.join(missing)} (or the same with _FILE)")

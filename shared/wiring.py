@@ -10,6 +10,7 @@ from shared import log, wiring_graph
 from shared.config import Settings, current_settings, loader_environment
 from shared.core.rules import Terms
 from shared.errors import ConfigError, UnverifiedError
+from shared.held import held_by
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,6 +97,7 @@ def context(found: Settings, seconds: float, *, fresh_trust: bool = False) -> tu
         nudge=nudge(found),
         audit=audit(found),
         alert=alert(found),
+        held=held_by(found),
         # What this call deploys carries the id that all its lines carry.
         token=lambda: sync,
     )
@@ -146,6 +148,18 @@ def own_signers(found: Settings) -> list[Ed25519Signer]:
     """
     found.need("SIGNING_KEY")
     return [_signer(seed) for seed in found.signing_keys]
+
+
+def stranger() -> Ed25519Signer:
+    """Return a signer that nobody trusts, for what must be refused."""
+    from shared.adapters.signer import Ed25519Signer, new_seed
+
+    return Ed25519Signer(new_seed())
+
+
+def signer_ids(found: Settings) -> tuple[str, ...]:
+    """Return the names of the signing keys that this function holds, newest first."""
+    return tuple(signer.key_id for signer in own_signers(found)) if found.signing_keys else ()
 
 
 def _chain(found: Settings) -> TrustChain:

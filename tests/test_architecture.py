@@ -25,7 +25,8 @@ ALLOWED = {
     | {"shared.core", "shared.ports", "shared.config", "shared.log", "shared.service", "shared.adapters", "shared.cli"},
     "functions": LEAVES
     | {"shared.core", "shared.config", "shared.log", "shared.service", "functions"}
-    | {"shared.web", "shared.wiring", "shared.admission", "shared.calls", "shared.reading", "shared.answers"},
+    | {"shared.web", "shared.wiring", "shared.admission", "shared.answers"}
+    | {"shared.calls", "shared.reading", "shared.rotating", "shared.diagnose", "shared.held"},
 }
 HEAVY = {
     "dulwich",

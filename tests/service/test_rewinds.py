@@ -17,7 +17,7 @@ from shared.core.states import next_action
 from shared.errors import PausedError, SkillSyncError, UnavailableError, UnverifiedError
 from shared.model import Action, ManifestRef, Reason, SkillId
 from shared.service import recovery_status
-from shared.service.serving import accept_report
+from shared.service.serving import Sender, accept_report
 from tests.fakes.breaking_store import BreakingStore
 from tests.fakes.memory_source import MemorySource
 from tests.fakes.trusted import a_signer
@@ -54,7 +54,7 @@ def forget(world: World, *names: str) -> None:
 def report(world: World, envelope: bytes, *, puller: str = "edge", **more: object) -> None:
     """A puller says that it has accepted this."""
     document = {"outcome": "current", "reasons": [], "floor": base64.b64encode(envelope).decode()} | more
-    accept_report(world.store, world.trust, puller, document, world.clock.now())
+    accept_report(world.store, world.trust, Sender(puller=puller, key="0" * 8), document, world.clock.now())
 
 
 @dataclass
