@@ -52,14 +52,6 @@ def secrets(value: str) -> tuple[str, ...]:
     return found
 
 
-def tokens(value: str) -> tuple[str, ...]:
-    """Read one token, or two while it is rotated: one a line, newest first. How long one must be is its issuer's business."""
-    found = one_or_two(value)
-    if any(char.isspace() for line in found for char in line):
-        raise ValueError("values without blanks inside, one a line, newest first")
-    return found
-
-
 def one_or_two(value: str) -> tuple[str, ...]:
     """Read a value, or two while it is replaced: one a line, newest first.
 
@@ -68,6 +60,14 @@ def one_or_two(value: str) -> tuple[str, ...]:
     found = lines(value)
     if len(found) > MAX_SECRETS:
         raise ValueError(f"at most {MAX_SECRETS} values, one a line, newest first")
+    return found
+
+
+def tokens(value: str) -> tuple[str, ...]:
+    """Read one token, or two while it is rotated: one a line, newest first. How long one must be is its issuer's business."""
+    found = one_or_two(value)
+    if any(char.isspace() for line in found for char in line):
+        raise ValueError("values without blanks inside, one a line, newest first")
     return found
 
 

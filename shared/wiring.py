@@ -5,16 +5,11 @@ from __future__ import annotations
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
-from shared import log
+from shared import log, wiring_github, wiring_graph
 from shared.config import Settings, current_settings, loader_environment
 from shared.core.rules import Terms
 from shared.errors import ConfigError, UnverifiedError
 from shared.held import held_by
-from shared.wiring_github import github_probe as github_probe
-from shared.wiring_github import hook_probe as hook_probe
-from shared.wiring_github import upstream as upstream
-from shared.wiring_graph import audit as audit
-from shared.wiring_graph import graph_probe as graph_probe
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -25,6 +20,12 @@ if TYPE_CHECKING:
     from shared.service.alerting import Watch
     from shared.service.context import Context, Deadline
     from shared.service.trust import TrustChain
+
+upstream = wiring_github.upstream
+github_probe = wiring_github.github_probe
+hook_probe = wiring_github.hook_probe
+audit = wiring_graph.audit
+graph_probe = wiring_graph.graph_probe
 
 
 def settings() -> Settings:
