@@ -92,7 +92,6 @@ def deployment(store: Store, trust: Trust, name: str) -> dict[str, object]:
     pointer = _known(store, trust, _live(store, trust), name)
     signed = {
         **brief(pointer),
-        "asked_at": pointer.asked_at,
         "previous": pointer.previous,
         "previous_commit": pointer.previous_commit,
         "history_rewritten": pointer.history_rewritten,
