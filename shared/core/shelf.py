@@ -5,6 +5,7 @@ Only the skills of the page are read from the manifest's bytes. What a skill's e
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice
@@ -15,6 +16,8 @@ from shared.model import SkillId
 if TYPE_CHECKING:
     from shared.core.manifest_view import ManifestView
     from shared.model import LiveSkill, Withheld
+
+_KEY_CHARS = 32
 
 
 class Shown(StrEnum):
@@ -43,6 +46,12 @@ class Shelf:
     live: int
     withheld: int
     following: SkillId | None = None
+
+
+def key_of(item: Withheld) -> str:
+    """Return what stands for one withheld head version in a form: its id may be any text, and its tree may change."""
+    named = f"{item.tree or ''}\n{item.id}"
+    return hashlib.sha256(named.encode("utf-8", "surrogatepass")).hexdigest()[:_KEY_CHARS]
 
 
 def shelf(view: ManifestView, *, text: str, shown: Shown, after: str, limit: int) -> Shelf:

@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING
 
 from shared.core.kpis import history
 from shared.core.manifest_view import ManifestView
-from shared.core.names import parse_deployment
-from shared.core.shelf import Shelf, Shown, shelf
+from shared.core.shelf import Shelf, Shown, key_of, shelf
 from shared.core.states import next_action
-from shared.core.summary import brief
-from shared.errors import RejectedError, UnavailableError
+from shared.core.summary import Summary, brief
+from shared.errors import NotFoundError, RejectedError, UnavailableError
 from shared.service.health import health, standing
 from shared.service.objects import read_object
-from shared.service.status import deployments
+from shared.service.status import deployments, live_pointer
 from shared.service.survey import readable
 from shared.service.witnesses import floors_of
 
@@ -26,12 +25,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from shared.core.summary import Line, Summary
-    from shared.model import Pointer, Trust
+    from shared.core.summary import Line
+    from shared.model import Pointer, Trust, Withheld
     from shared.ports import Store, Together
     from shared.service.health import Glance, Watched
 
-PAGE = 50
+SKILLS_PAGE, HISTORY_PAGE = 40, 50
 """So many skills, and so many deployments, stand on one page."""
 
 
@@ -84,12 +83,7 @@ def board(desk: Desk, seen: Glance, wanted: Wanted, now: datetime) -> Board:
         seen: What the first round of reads brought.
         wanted: What is asked for.
         now: The time.
-
-    Raises:
-        InputError: `DEPLOYMENT_ID_INVALID`.
     """
-    if wanted.before:
-        parse_deployment(wanted.before)
     pointer = None if seen.current is None else readable(seen.current.data, desk.trust)
     skills, skills_trouble = _skills(desk.store, pointer, wanted)
     lines, older, history_trouble = _history(desk, seen.summary, pointer, wanted.before)
@@ -108,12 +102,44 @@ def board(desk: Desk, seen: Glance, wanted: Wanted, now: datetime) -> Board:
     )
 
 
+def dark(told: Mapping[str, object], now: datetime) -> Board:
+    """Return the page of which nothing could be read but what health says.
+
+    Args:
+        told: The health.
+        now: The time.
+    """
+    nothing = Summary()
+    return Board(
+        health=told, next_action="none", pointer=None, summary=nothing, reports=(), days=history(nothing, (), now)
+    )
+
+
+def withheld_by(store: Store, trust: Trust, keys: Sequence[str]) -> list[Withheld]:
+    """Read the withheld head versions that a form names.
+
+    Args:
+        store: Where.
+        trust: Whose signature counts.
+        keys: As `core.shelf.key_of` makes them.
+
+    Raises:
+        NotFoundError: `NO_DEPLOYMENT`, or `NOT_WITHHELD`: one of them is not withheld any more, or another version of it is.
+    """
+    pointer = live_pointer(store, trust)
+    head = ManifestView(read_object(store, pointer.manifest.sha256)).head()
+    known = {key_of(item): item for item in head.withheld.values()}
+    if not keys or not known.keys() >= set(keys):
+        raise NotFoundError("NOT_WITHHELD", "expected skills that are withheld as they were shown")
+    return [known[key] for key in dict.fromkeys(keys)]
+
+
 def _skills(store: Store, pointer: Pointer | None, wanted: Wanted) -> tuple[Shelf | None, str]:
     if pointer is None:
         return None, ""
     try:
         view = ManifestView(read_object(store, pointer.manifest.sha256))
-        return shelf(view, text=wanted.text, shown=wanted.shown, after=wanted.after, limit=PAGE), ""
+        return shelf(view, text=wanted.text, shown=wanted.shown, after=wanted.after, limit=SKILLS_PAGE), ""
     except (RejectedError, UnavailableError) as error:
         return None, error.code
 
@@ -127,11 +153,11 @@ def _history(
         known = [dict(line) for line in reversed(summary.deployments)]
         # After a crash the summary may lack the newest; the pointer itself says the same.
         missing = [] if known and known[0].get("id") == pointer.deployment else [brief(pointer)]
-        lines = [*missing, *known][:PAGE]
+        lines = [*missing, *known][:HISTORY_PAGE]
         last = str(lines[-1]["id"])
         return lines, None if last == "1-1" else last, ""
     try:
-        found = deployments(desk.store, desk.trust, desk.together, before=before, limit=PAGE)
+        found = deployments(desk.store, desk.trust, desk.together, before=before, limit=HISTORY_PAGE)
     except (RejectedError, UnavailableError) as error:
         return (), None, error.code
     listed, older = found["deployments"], found["next"]

@@ -71,6 +71,7 @@ def first_answer(url: str, method: str, path: str) -> httpx.Response:
         ("sync", "POST", "/api/sync", 503),
         ("release", "GET", "/v1/current", 503),
         ("status", "GET", "/health", 503),
+        ("dashboard", "GET", "/", 503),
         ("app", "GET", "/health", 503),
     ],
 )
