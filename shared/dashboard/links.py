@@ -9,7 +9,7 @@ from urllib.parse import quote, urlencode, urlsplit
 from shared.core.alert_kinds import RUNBOOK
 
 _SHA = re.compile(r"[0-9a-f]{40}")
-_MAX_PATH_CHARS = 1000
+_MAX_PATH_CHARS = 400
 _API = "/api/v3"
 
 

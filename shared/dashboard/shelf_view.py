@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 MANY = 10
 """Beyond so many withheld skills on a page each shows few findings; alone it shows more."""
 _FEW_FINDINGS, _MOST_FINDINGS = 3, 40
-_ID_CHARS, _TEXT_CHARS = 100, 300
+_ID_CHARS, _TEXT_CHARS, _FILTER_CHARS = 120, 300, 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,7 +158,7 @@ def _held(item: Withheld, links: Links, most: int) -> Held:
         commit_link=links.commit(item.commit),
         findings=tuple(_finding(item, each, links) for each in item.findings[:most]),
         more=max(0, len(item.findings) - most),
-        alone=address("/", "withheld", q=item.id, state="withheld"),
+        alone=address("/", "withheld", q=item.id[:_FILTER_CHARS], state="withheld"),
     )
 
 

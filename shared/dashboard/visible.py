@@ -6,6 +6,7 @@ Escaping for HTML is the templates' business; it leaves these characters as they
 from __future__ import annotations
 
 import re
+from html import escape
 
 # Controls, directions, zero-width characters, tags, variation selectors, line separators, lone surrogates.
 _UNSEEN = re.compile(
@@ -23,6 +24,20 @@ def visible(text: str) -> str:
     return _UNSEEN.sub(lambda found: f"⟦U+{ord(found[0]):04X}⟧", text)
 
 
-def short(text: str, chars: int) -> str:
-    """Return a text's first characters, with a sign that there were more."""
-    return text if len(text) <= chars else f"{text[:chars]}…"
+def short(text: str, cost: int) -> str:
+    """Return as much of a text's beginning as takes so many bytes of a page, with a sign where there was more.
+
+    A character that is written out, or escaped, takes more than it looks like; so no text makes a page large.
+
+    Args:
+        text: Anything from outside.
+        cost: In bytes, once escaped.
+    """
+    if len(text) <= cost and text.isascii() and text.isalnum():
+        return text
+    left = cost
+    for place, char in enumerate(text):
+        left -= len(escape(visible(char)).encode())
+        if left < 0:
+            return f"{text[:place]}…"
+    return text

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from shared.ports import Store, Together
     from shared.service.health import Glance, Watched
 
-SKILLS_PAGE, HISTORY_PAGE = 40, 50
+SKILLS_PAGE, HISTORY_PAGE = 30, 50
 """So many skills, and so many deployments, stand on one page."""
 
 
@@ -152,7 +152,7 @@ def _history(
     if not before:
         known = [dict(line) for line in reversed(summary.deployments)]
         # After a crash the summary may lack the newest; the pointer itself says the same.
-        missing = [] if known and known[0].get("id") == pointer.deployment else [brief(pointer)]
+        missing = [brief(pointer)] if (pointer.epoch, pointer.seq) > summary.newest else []
         lines = [*missing, *known][:HISTORY_PAGE]
         last = str(lines[-1]["id"])
         return lines, None if last == "1-1" else last, ""
