@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from shared.errors import ConfigError, DeadlineError, NotFoundError, SkillSyncError, UnavailableError
+from shared.errors import ConfigError, ConflictError, DeadlineError, NotFoundError, SkillSyncError, UnavailableError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,8 +124,9 @@ def failure_key(error: SkillSyncError) -> str:
     for prefix in ("SOURCE", "STORE"):
         if error.code.startswith(prefix):
             return prefix
-    kinds = (
+    kinds: tuple[tuple[type[SkillSyncError], str], ...] = (
         (DeadlineError, "BUSY"),
+        (ConflictError, "CONFLICT"),
         (UnavailableError, "UNAVAILABLE"),
         (ConfigError, "CONFIG"),
         (NotFoundError, "DEPLOYMENT_UNKNOWN"),
