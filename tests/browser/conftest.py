@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.browser.driver import AXE, Installed, Tab, driver, look, tab
+from tests.browser.look import PICTURES
 from tests.cli.test_run import Running, running, skill, until
 from tests.repos import Repo
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     import httpx
 
-ROOT = Path(__file__).resolve().parents[2]
-PICTURES = ROOT / "dist" / "screenshots"
 HOSTILE_NAME = '"><img src=x onerror=alert(1)>'
 HOSTILE_TEXT = "<script>alert(1)</script> &amp; \u200b{{7*7}} <!-- \x07 -->"
 
@@ -94,10 +92,3 @@ def gallery() -> Path:
     shutil.rmtree(PICTURES, ignore_errors=True)
     PICTURES.mkdir(parents=True)
     return PICTURES
-
-
-def digest_of_the_look() -> str:
-    """What pictures depend on: templates, styles and script."""
-    folder = ROOT / "shared" / "dashboard"
-    files = sorted([*(folder / "templates").iterdir(), *(folder / "static").iterdir()])
-    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()

@@ -107,9 +107,9 @@ class Tab:
     def without_scripts(self) -> None:
         self.devtools("Emulation.setScriptExecutionDisabled", value=True)
 
-    def picture(self) -> bytes:
-        """A picture of the whole page, PNG."""
-        taken = self.devtools("Page.captureScreenshot", format="png", captureBeyondViewport=True)
+    def picture(self, *, whole: bool = True) -> bytes:
+        """A picture of the whole page, or of what the window shows, PNG."""
+        taken = self.devtools("Page.captureScreenshot", format="png", captureBeyondViewport=whole)
         return base64.b64decode(taken["data"])
 
     def violations(self) -> list[str]:
@@ -167,6 +167,7 @@ def driver(installed: Installed, folder: Path) -> Iterator[httpx.Client]:
 def tab(client: httpx.Client, installed: Installed, folder: Path, zone: str = "America/New_York") -> Iterator[Tab]:
     """Start a browser with a fresh profile."""
     arguments = ["--headless=new", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--hide-scrollbars"]
+    arguments += ["--disable-background-networking", "--disable-component-update"]
     if os.geteuid() == 0:
         arguments.append("--no-sandbox")  # Chromium's own refuses to run as root
     options = {"binary": installed.chromium, "args": [*arguments, f"--user-data-dir={folder / 'profile'}"]}

@@ -24,9 +24,11 @@ WIDTHS = (360, 1600)
 def look_at(page: Tab, gallery: Path, name: str) -> None:
     """Take a picture in light and dark, wide and narrow; in each axe finds nothing serious and nothing overflows."""
     for dark in (False, True):
+        colours = "dark" if dark else "light"
+        page.show(dark=dark)
+        (gallery / f"{name}-{colours}.png").write_bytes(page.picture(whole=False))
         for width in WIDTHS:
             page.show(width=width, dark=dark)
-            colours = "dark" if dark else "light"
             (gallery / f"{name}-{colours}-{width}.png").write_bytes(page.picture())
             assert page.axe() == [], f"{name}, {colours}, {width}"
             overflow = page.run("return document.documentElement.scrollWidth - document.documentElement.clientWidth")
