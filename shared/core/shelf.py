@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from shared.model import LiveSkill, Withheld
 
 _KEY_CHARS = 32
+MAX_HELD = 10
+"""So many withheld skills are told whatever is asked for: a person should not have to look for them."""
 
 
 class Shown(StrEnum):
@@ -39,12 +41,16 @@ class Place:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shelf:
-    """One page. `matching` counts what the filter lets through, on all pages; `following` begins the next page."""
+    """One page. `matching` counts what the filter lets through, on all pages; `following` begins the next page.
+
+    `held` is what is withheld first in the order of ids, whatever the filter.
+    """
 
     places: tuple[Place, ...]
     matching: int
     live: int
     withheld: int
+    held: tuple[Withheld, ...] = ()
     following: SkillId | None = None
 
 
@@ -82,5 +88,6 @@ def shelf(view: ManifestView, *, text: str, shown: Shown, after: str, limit: int
         matching=len(ids),
         live=len(starts),
         withheld=len(withheld),
+        held=tuple(withheld[key] for key in sorted(withheld)[:MAX_HELD]),
         following=page[limit - 1] if len(page) > limit else None,
     )

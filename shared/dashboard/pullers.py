@@ -54,7 +54,7 @@ def _puller(told: Mapping[str, object], report: Mapping[str, object], now: datet
         word=words.PULLERS.get(str(told.get("status")), words.UNKNOWN),
         deployment=str(told.get("deployment") or "nothing"),
         accepted=str(part(report, "floor").get("deployment") or "nothing"),
-        proof=words.PROOFS.get(str(proof), words.NOTHING),
+        proof=words.PROOFS.get(str(proof), words.UNPROVED),
         uptime=f"{100 * up / watched:.4g} % of {span(watched / 1000)}" if watched else "not watched",
         trust=str(told.get("trust_version") or "not told"),
         last=moment(told.get("last_report"), now),

@@ -70,10 +70,11 @@ class Skill:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShelfView:
-    """One page of skills, and those of them that are withheld."""
+    """One page of skills, and what is withheld: of these skills where a filter or a page was asked for, else the first."""
 
     skills: tuple[Skill, ...]
     held: tuple[Held, ...]
+    is_part: bool
     matching: int
     text: str
     shown: str
@@ -96,9 +97,13 @@ def shelf_view(board: Board, wanted: Wanted, links: Links, now: datetime) -> She
     published, oldest = _published(board.lines if not wanted.before else board.summary.deployments[::-1])
     query = {"q": wanted.text, "state": "" if wanted.shown == "all" else wanted.shown}
     more = found is not None and found.following is not None
+    listed = [place.withheld for place in places if place.withheld is not None]
+    if found is not None and not (wanted.text or wanted.after or wanted.shown == "withheld"):
+        listed = list(found.held)
     return ShelfView(
         skills=tuple(_skill(place, published, oldest, board, links, now) for place in places),
-        held=held([place.withheld for place in places if place.withheld is not None], links),
+        held=held(listed, links),
+        is_part=found is not None and len(listed) < found.withheld,
         matching=0 if found is None else found.matching,
         text=wanted.text,
         shown=wanted.shown,

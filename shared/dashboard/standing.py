@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from shared.core.alert_kinds import RUNBOOK, WORDS, Topic
+from shared.core.alert_kinds import RUNBOOK, WORDS, Tone, Topic
 from shared.core.health import BEHIND_AFTER
 from shared.core.names import parse_timestamp
 from shared.dashboard import words
@@ -30,6 +30,7 @@ class Trouble:
 
     text: str
     step: str
+    tone: str
     section: str
     link: str = ""
     since: Moment | None = None
@@ -62,12 +63,11 @@ def troubles(board: Board, links: Links, now: datetime) -> Iterator[Trouble]:
         now: The time.
     """
     for topic, text, since in _found(board.health, now):
-        step = WORDS[topic].step
-        if topic is Topic.PAUSED and board.next_action != "none":
-            step = board.next_action
+        is_known = topic is Topic.PAUSED and board.next_action != "none"
         yield Trouble(
             text=text,
-            step=step,
+            step=board.next_action if is_known else WORDS[topic].step,
+            tone="bad" if WORDS[topic].tone is Tone.ERROR else "warn",
             section=f"{RUNBOOK}#{topic.value}",
             link=links.section(topic.value),
             since=moment(since, now),
@@ -91,6 +91,8 @@ def _found(told: Mapping[str, object], now: datetime) -> Iterator[tuple[Topic, s
         puller = each if isinstance(each, dict) else {}
         topic_of = _PULLER_TOPICS.get(str(puller.get("status")))
         if topic_of is not None and not _is_at_work(puller, now):
+            # One that is paused waits for the operator, as the functions do; its gateway has nothing to do with it.
+            topic_of = Topic.PAUSED if puller.get("state") == "PAUSED" else topic_of
             yield topic_of, f"Puller {puller.get('id')} is {puller.get('status')}", puller.get("since")
     if audit.get("error"):
         yield Topic.AUDIT_BEHIND, f"The audit graph cannot be fed: {audit['error']}", None

@@ -64,6 +64,7 @@ PROOFS = {
     "holds": _good("reload proved"),
     "open": _warn("reload not proved"),
 }
+UNPROVED = _quiet("no proof of a reload yet")
 SKILLS = {
     "live": _good("live"),
     "newer": _warn("live, newer version withheld"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -62,8 +63,7 @@ def test_who_has_no_key_sees_nothing_and_who_logs_in_sees_what_is_live(stack: St
     assert "✓ READY" in page.text()
     assert page.count("main") == page.count("header") == page.count("h1") == 1
     assert page.count("th:not([scope])") == 0
-    assert "GMT-" in page.text("dd time") or "E" in page.text("dd time")
-    assert "UTC" in page.text("dd time")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC \(.* E[SD]T\)", page.text("dd time"))
     look_at(page, gallery, "ready")
 
 
@@ -71,6 +71,15 @@ def _reloaded(page: Tab, holds: bool) -> bool:  # noqa: FBT001 - the condition, 
     if not holds:
         page.open(page.url)
     return holds
+
+
+def test_the_tests_own_eyes_see_what_is_forbidden_and_what_is_out_of_reach(stack: Stack, page: Tab) -> None:
+    page.open(stack.url, password=stack.password)
+    page.run(
+        "document.body.insertAdjacentHTML('beforeend', '<button></button><img src=\"/x\"><p style=\"color:red\">x</p>')"
+    )
+    page.until(lambda: len(page.violations()) >= 2, "the policy forbids both")
+    assert any(line.startswith("button-name") for line in page.axe())
 
 
 def test_the_timeline_shows_each_deployment_and_leads_to_its_page(stack: Stack, page: Tab, gallery: Path) -> None:

@@ -55,6 +55,11 @@ def test_a_page_tells_where_the_next_one_begins_until_all_were_shown() -> None:
     assert (seen, pages, found.matching) == (["alpha", "beta", "gamma", "Ödland"], 2, 4)
 
 
+def test_what_is_withheld_is_told_whatever_is_asked_for() -> None:
+    found = shelf(VIEW, text="none", shown=Shown.LIVE, after="zzz", limit=3)
+    assert ([item.id for item in found.held], found.places) == (["beta", "Ödland"], ())
+
+
 def test_a_place_holds_what_is_live_and_what_is_withheld_of_a_skill() -> None:
     alpha, beta, _, other = shelf(VIEW, text="", shown=Shown.ALL, after="", limit=9).places
     assert alpha.live is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from shared.adapters.signer import Ed25519Signer
@@ -118,6 +119,22 @@ def test_a_skill_alone_shows_all_its_findings(cloud: Cloud) -> None:
     deploy(cloud, bundle(0, [withheld("a", 30), withheld("b", 30)]))
     assert Browser(cloud).get("/?q=a").text.count("FM_SYNTAX") == 30
     assert Browser(cloud).get("/").text.count("FM_SYNTAX") == 6
+
+
+def test_what_is_withheld_stands_on_the_first_page_wherever_its_name_comes(cloud: Cloud) -> None:
+    deploy(cloud, bundle(2000, [withheld(f"zz-{number:02d}", 1) for number in range(12)]))
+    page = Browser(cloud).get("/")
+    assert page.text.count("FM_SYNTAX") == 10
+    assert "/?state=withheld#withheld" in page.links()
+
+
+def test_findings_are_linked_to_their_lines_on_github(cloud: Cloud) -> None:
+    cloud.set("SOURCE_URL", None)
+    found = Finding(code="FM_MISSING", severity=Severity.ERROR, path="a b/SKILL.md", line=3, hint="x")
+    deploy(cloud, bundle(1, [replace(withheld("a b", 0), findings=(found,))]))
+    links = Browser(cloud).get("/").links()
+    assert f"https://github.com/octo/skills/blob/{COMMIT}/a%20b/SKILL.md?plain=1#L3" in links
+    assert f"https://github.com/octo/skills/commit/{COMMIT}" in links
 
 
 def test_hostile_texts_of_a_skill_are_compared_as_text_within_bounds(cloud: Cloud) -> None:
