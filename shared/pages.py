@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from shared import calls, reading, wiring
 from shared.errors import DeadlineError, InputError, RejectedError, SkillSyncError, UnavailableError
+from shared.held import api_key_use
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -94,7 +95,8 @@ def sync(found: Settings, key: str, token: str) -> str:
     from shared.model import Trigger
 
     check_form_token(token, key, SYNC, wiring.now())
-    return _ended(lambda: calls.synchronise(found, calls.OPERATOR_SECONDS, Trigger.MANUAL), late="deferred")
+    asked = calls.Asked(uses=api_key_use(found, key))
+    return _ended(lambda: calls.synchronise(found, calls.OPERATOR_SECONDS, Trigger.MANUAL, asked), late="deferred")
 
 
 def roll_back(found: Settings, key: str, token: str, to: str) -> str:
@@ -119,8 +121,8 @@ def release(found: Settings, key: str, token: str, keys: Sequence[str]) -> str:
 
     def run() -> Outcome:
         listed = withheld_by(wiring.store(found), wiring.trust(found), keys)
-        ids = tuple(item.id for item in listed)
-        return calls.synchronise(found, calls.OPERATOR_SECONDS, Trigger.MANUAL, release=ids)
+        asked = calls.Asked(release=tuple(item.id for item in listed), uses=api_key_use(found, key))
+        return calls.synchronise(found, calls.OPERATOR_SECONDS, Trigger.MANUAL, asked)
 
     return _ended(run)
 

@@ -1,72 +1,66 @@
-"""When each credential is due to be replaced, as the summary keeps it. How one is replaced is left to `rotation`."""
+"""When each credential is due to be replaced, as the summary notes it. How one is replaced is left to `rotation`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from shared.core.credential_notes import dues_noted, open_noted
+from shared.core.credentials import kind_of
+from shared.core.dues import days_left, state_of
 from shared.dashboard import words
 from shared.dashboard.times import Moment, moment
-from shared.dashboard.visible import short
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from shared.core.dues import Due
+    from shared.core.summary import Summary
     from shared.dashboard.words import Word
-
-_MAX_NAME_CHARS = 100
-_MAX_LISTED = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credential:
-    """One credential. `left` says how many days there are, in words."""
+    """One credential. `state` is ok, due, overdue or rotating; `left` says in words how many days there are."""
 
     name: str
+    state: str
     word: Word
     due: Moment | None
     left: str
-    fingerprints: str
+    fingerprint: str
+    note: str
     symptom: str
 
 
-def credentials_of(summary: object) -> list[Mapping[str, object]]:
-    """Return what the summary keeps of credentials, in the form of the member `credentials` of `GET /api/rotation`.
+def due_dates(summary: Summary, now: datetime) -> tuple[Credential, ...]:
+    """Describe the credentials in the order in which they are due; of what is not noted nothing is told.
 
     Args:
-        summary: The summary; one that keeps nothing of the kind gives an empty list.
-    """
-    kept = getattr(summary, "credentials", None)
-    listed = kept.get("credentials") if isinstance(kept, Mapping) else kept
-    if not isinstance(listed, Sequence) or isinstance(listed, str):
-        return []
-    return [each for each in listed if isinstance(each, Mapping)]
-
-
-def due_dates(listed: Sequence[Mapping[str, object]], now: datetime) -> tuple[Credential, ...]:
-    """Describe the credentials in the order in which they are due; of what is not known nothing is told.
-
-    Args:
-        listed: As `credentials_of` returns them.
+        summary: What the functions keep.
         now: The time.
     """
-    found = sorted(listed, key=lambda each: (each.get("due_at") is None, str(each.get("due_at"))))
-    return tuple(_credential(each, now) for each in found[:_MAX_LISTED])
+    active = open_noted(summary)
+    rotating = "" if active is None else active[0]
+    found = sorted(dues_noted(summary), key=lambda due: (due.due_at, due.name))
+    return tuple(_credential(due, now, is_open=due.name == rotating) for due in found)
 
 
-def _credential(each: Mapping[str, object], now: datetime) -> Credential:
-    left, marks = each.get("days_left"), each.get("fingerprints")
-    shown = [str(mark)[:16] for mark in marks[:2]] if isinstance(marks, Sequence) and not isinstance(marks, str) else []
+def _credential(due: Due, now: datetime, *, is_open: bool) -> Credential:
+    state = "rotating" if is_open else state_of(due.due_at, due.lifetime_days, now)
     return Credential(
-        name=short(str(each.get("name")), _MAX_NAME_CHARS),
-        word=words.CREDENTIALS.get(str(each.get("state")), words.UNKNOWN),
-        due=moment(each.get("due_at"), now),
-        left=_left(left) if isinstance(left, int) else "",
-        fingerprints=", ".join(shown),
-        symptom=short(str(each.get("symptom") or ""), 300),
+        name=due.name,
+        state=state,
+        word=words.CREDENTIALS[state],
+        due=moment(due.due_at, now),
+        left=_left(days_left(due.due_at, now)),
+        fingerprint=due.fingerprint,
+        note=f"the old value {due.retired} is still accepted: take it away" if due.retired else "",
+        symptom=kind_of(due.name).symptom,
     )
 
 
 def _left(days: int) -> str:
-    return f"{-days} days over" if days < 0 else "today" if days == 0 else f"in {days} days"
+    if days > 1:
+        return f"{days} days left"
+    return "1 day left" if days == 1 else f"over for {-days} days" if days < 0 else "over today"

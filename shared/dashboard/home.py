@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from shared.dashboard import words
-from shared.dashboard.credentials import Credential, credentials_of, due_dates
+from shared.dashboard.credentials import Credential, due_dates
 from shared.dashboard.figures import Figure, figures
 from shared.dashboard.history import History, timeline
 from shared.dashboard.links import Links, address
@@ -98,7 +98,7 @@ def home(board: Board, wanted: Wanted, place: Place, now: datetime, result: tupl
         days=_days(daily),
         history=timeline(board, wanted, links, now),
         shelf=shelf_view(board, wanted, links, now),
-        credentials=due_dates(credentials_of(board.summary), now),
+        credentials=due_dates(board.summary, now),
         result=word,
         result_link=address(f"/deployments/{made}") if made else "",
     )

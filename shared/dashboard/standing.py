@@ -9,6 +9,7 @@ from shared.core.alert_kinds import RUNBOOK, WORDS, Tone, Topic
 from shared.core.health import BEHIND_AFTER
 from shared.core.names import parse_timestamp
 from shared.dashboard import words
+from shared.dashboard.credentials import due_dates
 from shared.dashboard.members import items, part
 from shared.dashboard.times import Moment, moment
 from shared.errors import InputError
@@ -62,7 +63,7 @@ def troubles(board: Board, links: Links, now: datetime) -> Iterator[Trouble]:
         links: Where the runbook is.
         now: The time.
     """
-    for topic, text, since in _found(board.health, now):
+    for topic, text, since in (*_found(board.health, now), *_lapsing(board, now)):
         is_known = topic is Topic.PAUSED and board.next_action != "none"
         yield Trouble(
             text=text,
@@ -96,6 +97,12 @@ def _found(told: Mapping[str, object], now: datetime) -> Iterator[tuple[Topic, s
             yield topic_of, f"Puller {puller.get('id')} is {puller.get('status')}", puller.get("since")
     if audit.get("error"):
         yield Topic.AUDIT_BEHIND, f"The audit graph cannot be fed: {audit['error']}", None
+
+
+def _lapsing(board: Board, now: datetime) -> Iterator[tuple[Topic, str, object]]:
+    due = [each.name for each in due_dates(board.summary, now) if each.state in {"due", "overdue"}]
+    if due:
+        yield Topic.CREDENTIAL_DUE, f"Credentials are due: {', '.join(due)}", None
 
 
 def services(told: object, now: datetime) -> Iterator[Service]:

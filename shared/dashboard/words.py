@@ -81,7 +81,6 @@ CREDENTIALS = {
     "ok": _good("in time"),
     "due": _warn("due"),
     "overdue": _bad("overdue"),
-    "unknown": _quiet("not known"),
     "rotating": _warn("being rotated"),
 }
 INDICATORS = {

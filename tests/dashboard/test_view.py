@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from shared.core.credential_notes import with_dues
+from shared.core.dues import Due
 from shared.core.kpis import history, kpis
 from shared.core.names import timestamp
+from shared.core.rotation import Active
 from shared.core.states import Condition
 from shared.core.summary import Summary, count
 from shared.dashboard import words
-from shared.dashboard.credentials import credentials_of, due_dates
+from shared.dashboard.credentials import due_dates
 from shared.dashboard.figures import figures
 from shared.dashboard.standing import services
 from shared.dashboard.times import duration, milliseconds_between, moment, size, span
@@ -22,39 +25,43 @@ from shared.model import Reason, Status
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
 
-@dataclass
-class Kept:
-    credentials: object
-
-
-LINE = {
-    "name": "GITHUB_TOKEN",
-    "fingerprints": ["0a1b2c3d", "4e5f6a7b"],
-    "due_at": "2026-12-01T12:00:00.000Z",
-    "days_left": 10,
-    "state": "ok",
-    "symptom": "syncs end with SOURCE_DENIED",
-}
-
-
-@pytest.mark.parametrize("kept", [[LINE], (LINE,), {"credentials": [LINE]}])
-def test_credentials_are_read_from_the_summary_in_either_form(kept: object) -> None:
-    assert credentials_of(Kept(kept)) == [LINE]
-
-
-@pytest.mark.parametrize("summary", [Summary(), Kept(None), Kept({}), Kept("GITHUB_TOKEN"), Kept(["x", 1]), object()])
-def test_a_summary_without_credentials_gives_none(summary: object) -> None:
-    assert credentials_of(summary) == []
+def due(name: str, days: int, **changes: object) -> Due:
+    """A credential that is due in so many days."""
+    found = Due(
+        name=name,
+        fingerprint="0a1b2c3d",
+        since=timestamp(NOW - timedelta(days=1)),
+        due_at=timestamp(NOW + timedelta(days=days)),
+        lifetime_days=30,
+        known_from="rotation",
+    )
+    return replace(found, **changes)  # type: ignore[arg-type]
 
 
 def test_credentials_are_listed_as_they_fall_due() -> None:
-    soon = {**LINE, "name": "SOON", "due_at": "2026-11-20T12:00:00.000Z", "days_left": -1, "state": "overdue"}
-    odd = {"name": None, "due_at": "never", "fingerprints": "x", "days_left": "y", "state": "strange"}
-    found = due_dates([{"name": "UNKNOWN"}, odd, LINE, soon], NOW)
-    assert [each.name for each in found] == ["SOON", "GITHUB_TOKEN", "None", "UNKNOWN"]
-    assert (found[0].left, found[0].word.text) == ("1 days over", "overdue")
-    assert (found[1].left, found[1].fingerprints) == ("in 10 days", "0a1b2c3d, 4e5f6a7b")
-    assert found[3].word is words.UNKNOWN
+    dues = [due("GITHUB_TOKEN", 20), due("NEO4J_PASSWORD", 3), due("SIGNING_KEY", -2), due("MANUAL_SYNC_API_KEY", 1)]
+    found = due_dates(with_dues(Summary(), dues, None, NOW), NOW)
+    assert [(each.name, each.state, each.left) for each in found] == [
+        ("SIGNING_KEY", "overdue", "over for 2 days"),
+        ("MANUAL_SYNC_API_KEY", "due", "1 day left"),
+        ("NEO4J_PASSWORD", "due", "3 days left"),
+        ("GITHUB_TOKEN", "ok", "20 days left"),
+    ]
+    assert found[0].fingerprint == "0a1b2c3d"
+    assert "SIGNING_KEY_UNTRUSTED" in found[0].symptom
+
+
+def test_a_credential_that_is_being_rotated_and_an_old_value_that_still_works_are_told() -> None:
+    active = Active(token="t", name="GITHUB_TOKEN", begun_at=timestamp(NOW), old="0a1b2c3d")
+    dues = [due("GITHUB_TOKEN", 1), due("NEO4J_PASSWORD", 29, retired="4e5f6a7b", retired_at=timestamp(NOW))]
+    first, second = due_dates(with_dues(Summary(), dues, active, NOW), NOW)
+    assert (first.state, first.word.text) == ("rotating", "being rotated")
+    assert second.note == "the old value 4e5f6a7b is still accepted: take it away"
+
+
+@pytest.mark.parametrize("noted", [{}, {"dues": "x"}, {"dues": ["x", {}, {"name": "<script>"}]}, {"open": 5}])
+def test_a_summary_that_notes_no_dates_gives_none(noted: dict[str, object]) -> None:
+    assert due_dates(Summary(credentials=noted), NOW) == ()
 
 
 def test_a_figure_has_its_value_its_target_and_its_days_in_words() -> None:

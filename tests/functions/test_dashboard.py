@@ -256,3 +256,13 @@ def test_the_api_of_app_is_not_shadowed_and_health_stays_open(cloud: Cloud) -> N
     assert cloud.call("app", "GET", "/api/skills").status_code == 401
     assert cloud.call("app", "GET", "/").headers["WWW-Authenticate"].startswith("Basic")
     assert cloud.call("app", "POST", "/").status_code == 405
+
+
+def test_due_dates_of_credentials_stand_on_the_page_once_a_poll_has_looked(cloud: Cloud) -> None:
+    cloud.webhook(cloud.push())
+    assert "No due dates are on record." in Browser(cloud).get("/").text
+    cloud.operator("poll", "POST", "/api/poll")
+    page = Browser(cloud).get("/")
+    assert "MANUAL_SYNC_API_KEY ✓ in time" in page.text
+    assert "30 days left" in page.text
+    assert API_KEY not in page.source
