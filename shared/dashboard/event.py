@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from html import escape
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from shared.core.text_diff import TextDiff, text_diff
@@ -12,6 +13,7 @@ from shared.dashboard.links import Links, address
 from shared.dashboard.shelf_view import Held, held
 from shared.dashboard.times import Moment, duration, milliseconds_between, moment
 from shared.dashboard.visible import short, visible
+from shared.service.deployment_texts import LISTED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from shared.model import LiveSkill
     from shared.service.deployment_texts import Text, Told
 
-_LISTED, _HELD = 100, 15
+_HELD = 15
 _TEXT_BYTES = 14_000
 """What one text's lines may take of the page: five of them stay below its bound, whatever they hold."""
 _LINE_BYTES = 32
@@ -107,7 +109,8 @@ def event(told: Told, links: Links, now: datetime, *, can_go_back: bool = True) 
         can_go_back: Whether a rollback to it is offered.
     """
     pointer, found = told.pointer, told.changes
-    listed = () if found is None else tuple(_changes(told))
+    amount = 0 if found is None else len(found.published) + len(found.removed)
+    listed = tuple(islice(_changes(told), LISTED))
     withheld = () if found is None else found.withheld
     here, compared = address(f"/deployments/{pointer.deployment}"), links.compare
     return Event(
@@ -131,8 +134,8 @@ def event(told: Told, links: Links, now: datetime, *, can_go_back: bool = True) 
         rewritten=pointer.history_rewritten,
         skills=pointer.manifest.skills,
         manifest=pointer.manifest.sha256,
-        changes=listed[:_LISTED],
-        more_changes=max(0, len(listed) - _LISTED),
+        changes=listed,
+        more_changes=amount - len(listed),
         held=held(withheld[:_HELD], links),
         more_held=max(0, len(withheld) - _HELD),
         texts=tuple(_compared(text, links, pointer.commit) for text in told.texts),
@@ -143,7 +146,7 @@ def event(told: Told, links: Links, now: datetime, *, can_go_back: bool = True) 
 def _changes(told: Told) -> Iterator[Change]:
     if told.changes is None:
         return
-    for skill in told.changes.published:
+    for skill in told.changes.published[:LISTED]:
         former = told.former.get(skill.id)
         word = _ADDED if former is None else _CHANGED
         was = "" if former is None else short(former.version, 60)

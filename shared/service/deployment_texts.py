@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 TEXTS = 5
 """So many skills' texts stand on one page: each costs two reads."""
+LISTED = 100
+"""So many changes are named on a page; of the others it is told how many there are."""
 MAX_UNPACKED_BYTES = 2 * 1024 * 1024
 
 
@@ -40,7 +42,8 @@ class Text:
 class Told:
     """One deployment. `changes` is None where the manifests were collected: of what is not known nothing is told.
 
-    `former` holds what the published skills were before; `following` is where the next page of texts begins.
+    `former` holds what the first `LISTED` published skills were before, and those of the texts; `following` is where the next
+    page of texts begins.
     """
 
     pointer: Pointer
@@ -76,10 +79,10 @@ def told(store: Store, trust: Trust, together: Together, name: str, after: str) 
     if pointer.action is Action.RECOVER:
         old = new  # an epoch opens with what was live
     changes = between(old, new)
-    found = ((skill.id, None if old is None else old.find(skill.id)) for skill in changes.published)
-    former = {key: skill for key, skill in found if skill is not None}
     listed = sorted((skill for skill in changes.published if skill.id > after), key=lambda skill: skill.id)
     page = listed[:TEXTS]
+    shown = {skill.id: None if old is None else old.find(skill.id) for skill in (*changes.published[:LISTED], *page)}
+    former = {key: skill for key, skill in shown.items() if skill is not None}
     texts = together([lambda skill=skill: _text(store, skill, former.get(skill.id)) for skill in page])  # type: ignore[misc]
     return Told(
         pointer=pointer,

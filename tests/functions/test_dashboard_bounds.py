@@ -121,6 +121,15 @@ def test_a_skill_alone_shows_all_its_findings(cloud: Cloud) -> None:
     assert Browser(cloud).get("/").text.count("FM_SYNTAX") == 6
 
 
+def test_the_page_of_a_deployment_of_2000_skills_names_the_first_and_counts_the_rest(cloud: Cloud) -> None:
+    deploy(cloud, bundle(2000, []))
+    page = Browser(cloud).get("/deployments/1-1")
+    assert page.text.count("+ added") == 100
+    assert "and 1900 more" in page.text
+    assert page.text.count("OBJECT_MISSING: these texts cannot be shown.") == 5
+    assert len(page.source.encode()) < MAX_PAGE_BYTES
+
+
 def test_what_is_withheld_stands_on_the_first_page_wherever_its_name_comes(cloud: Cloud) -> None:
     deploy(cloud, bundle(2000, [withheld(f"zz-{number:02d}", 1) for number in range(12)]))
     page = Browser(cloud).get("/")
