@@ -84,8 +84,15 @@ class Tab:
         return int(self.run("return document.querySelectorAll(arguments[0]).length", selector))
 
     def click(self, selector: str) -> None:
-        """Click as a person does; a navigation that follows is waited for."""
+        """Click as a person does."""
         self._call("POST", f"element/{self._find(selector)}/click", {})
+
+    def follow(self, selector: str) -> None:
+        """Click on what leads to another page, and wait until that is there."""
+        self.run("window.left = false")
+        self.click(selector)
+        there = "return window.left === undefined && document.readyState === 'complete'"
+        self.until(lambda: bool(self.run(there)), f"the page behind {selector}")
 
     def type(self, selector: str, text: str) -> None:
         self._call("POST", f"element/{self._find(selector)}/value", {"text": text})
