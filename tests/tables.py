@@ -21,6 +21,8 @@ def settings_table() -> str:
 def credentials_table() -> str:
     """Every credential that is rotated, in Markdown."""
     rows = ["| credential | at most | kept in | two at once by | when it has lapsed |", "|---|---|---|---|---|"]
-    for kind in KINDS.values():
-        rows.append(f"| `{kind.name}` | {kind.cadence_days} d | {kind.kept} | {kind.overlap} | {kind.symptom} |")
+    rows += [
+        f"| `{kind.name}` | {kind.cadence_days} d | {kind.kept} | {kind.overlap} | {kind.symptom} |"
+        for kind in KINDS.values()
+    ]
     return "\n".join(rows)
