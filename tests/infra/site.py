@@ -25,11 +25,13 @@ from shared.adapters.signer import Ed25519Signer
 from shared.adapters.sqlite_store import SqliteStore
 from shared.cli import trust_home
 from shared.cli.trust_home import Line
-from shared.config import current_settings
+from shared.config import Settings, load_settings
 from shared.core.auth import key_digest
+from shared.core.names import CURRENT
 from shared.puller.clock import Bell, StoppableClock
 from shared.puller.loop import Loop
 from shared.puller.server import StatusServer
+from shared.service.survey import readable
 from tests.fakes.neo4j_graph import put_back, snapshot
 from tests.functions.cloud import API_KEY, MAIN, PULLER_KEY, SECRET, SEED, skill_text
 from tests.repos import Repo
@@ -37,15 +39,16 @@ from tests.repos import Repo
 if TYPE_CHECKING:
     import pytest
 
+    from shared.model import Pointer
     from tests.fakes.neo4j_graph import Snapshot
     from tests.infra.runbook_page import Command
     from tests.neo4j.server import Server
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 40.0
 PASSPHRASE = "correct horse battery"
 BUCKET, VOLUME, GRAPH = "bucket", "volume", "Neo4j"
-PULLER_SETTINGS = {"PULLER_ID": "edge", "PULLER_KEY": PULLER_KEY, "PULL_INTERVAL_SECONDS": "0.05"}
+PULLER_SETTINGS = {"PULLER_ID": "edge", "PULLER_KEY": PULLER_KEY, "PULL_INTERVAL_SECONDS": "0.1"}
 Ran = subprocess.CompletedProcess[str]
 
 
@@ -73,6 +76,8 @@ class Site:
         self._running: list[Any] = []
         self.variables: dict[str, str] = {}
         """What the page tells its reader to set."""
+        self.at_the_puller: dict[str, str] = {}
+        """Settings that only the puller has, or has otherwise."""
         self.programs = [folder / "bin", Path(sys.executable).parent]
         """Where a command's programs are looked for first."""
         (folder / "passphrase").write_text(PASSPHRASE + "\n")
@@ -142,12 +147,15 @@ class Site:
         stop = threading.Event()
         bell, clock = Bell(stop), StoppableClock(stop)
         status = StatusServer(0, clock, bell.ring)
-        loop = Loop(current_settings, clock, stop, status=status, pause=bell.wait)
-        pulling = threading.Thread(target=loop.run, args=(current_settings(),))
+        loop = Loop(self._pullers_settings, clock, stop, status=status, pause=bell.wait)
+        pulling = threading.Thread(target=loop.run, args=(self._pullers_settings(),))
         pulling.start()
         self._running += [stop, bell, pulling, status]
         self.variables["PULLER_PORT"] = str(status.port)
         self.until(lambda: sum(self.puller().get("looks", {}).values()) > 1, "the puller's first looks")
+
+    def _pullers_settings(self) -> Settings:
+        return load_settings({**os.environ, **self.at_the_puller})
 
     def stop_puller(self) -> None:
         """End the puller."""
@@ -193,6 +201,22 @@ class Site:
         assert self.call("POST", "/api/sync").status_code == 200
         if self._running[2:]:
             self.until(self.is_at_head, f"{text} on the volume")
+
+    def live(self) -> Pointer:
+        """What the store says is live."""
+        current = self.store.get(CURRENT)
+        assert current is not None
+        pointer = readable(current.data, trust_home.open_home(self.operator).newest)
+        assert pointer is not None
+        return pointer
+
+    def rename(self, folder: str, other: str) -> None:
+        """Give the store's objects below a folder names below another one, as `gcloud storage mv` does."""
+        for entry in self.store.list(f"{folder}/"):
+            stored = self.store.get(entry.name)
+            assert stored is not None
+            self.store.put(f"{other}/{entry.name.removeprefix(f'{folder}/')}", stored.data, if_generation=0)
+            self.store.delete(entry.name, if_generation=stored.generation)
 
     def is_at_head(self) -> bool:
         """Whether the volume serves the head of the repository."""
