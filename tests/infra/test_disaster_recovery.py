@@ -61,6 +61,18 @@ def test_after_any_restore_the_page_leads_to_ready_at_the_head(
     assert f"{held.head[0]}-{held.head[1]}" == site.puller()["deployment"]
 
 
+@pytest.mark.parametrize(("lost", "gone"), [(BUCKET, [OPEN]), (VOLUME, [])])
+def test_what_was_lost_altogether_is_no_other_case(install: Callable[..., Site], lost: str, gone: list[str]) -> None:
+    site = install()
+    shutil.rmtree(site.folder / "snapshot" / lost)
+    (site.folder / "snapshot" / lost).mkdir()
+    site.take_back(lost)
+    site.start()
+    assert site.poll() == (409 if gone else 200)
+    assert follow(site) == gone
+    assert site.is_at_head()
+
+
 def test_a_rewound_bucket_shows_as_the_page_says(install: Callable[..., Site]) -> None:
     site = install(BUCKET)
     site.start()
