@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
-from shared import log
+from shared import log, wiring_github, wiring_graph
 from shared.config import Settings, current_settings, loader_environment
 from shared.core.rules import Terms
 from shared.errors import ConfigError, UnverifiedError
+from shared.held import held_by
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from datetime import datetime
 
-    from shared.adapters.github import GitHub
     from shared.adapters.signer import Ed25519Signer
     from shared.model import Trust
-    from shared.ports import Alert, Audit, Clock, Hooks, Judge, Nudge, Quota, Source, Store, Together
+    from shared.ports import Alert, Clock, Judge, Nudge, Store, Together
     from shared.service.alerting import Watch
     from shared.service.context import Context, Deadline
     from shared.service.trust import TrustChain
+
+upstream = wiring_github.upstream
+github_probe = wiring_github.github_probe
+hook_probe = wiring_github.hook_probe
+audit = wiring_graph.audit
+graph_probe = wiring_graph.graph_probe
 
 
 def settings() -> Settings:
@@ -73,12 +77,8 @@ def context(found: Settings, seconds: float, *, fresh_trust: bool = False) -> tu
 
     found.need("STORE_URI", "SIGNING_KEY", "TRUST_ANCHOR")
     deadline = Deadline(clock(), seconds)
-    signer = own_signer(found)
     believed = trust(found, fresh=fresh_trust)
-    if signer.key_id not in believed.signer_keys:
-        raise ConfigError(
-            "SIGNING_KEY_UNTRUSTED", f"the trust (version {believed.version}) does not name the key of SIGNING_KEY"
-        )
+    signer = own_signer(found, believed)
     source = upstream(found, deadline.remaining)
     sync = log.begin_sync()
     built = Context(
@@ -94,9 +94,11 @@ def context(found: Settings, seconds: float, *, fresh_trust: bool = False) -> tu
         poll_seconds=found.polling_interval_seconds,
         quota=source.quota,
         hooks=source.hooks,
+        token_note=source.token_note,
         nudge=nudge(found),
         audit=audit(found),
         alert=alert(found),
+        held=held_by(found),
         # What this call deploys carries the id that all its lines carry.
         token=lambda: sync,
     )
@@ -125,10 +127,40 @@ def trust_trouble(found: Settings) -> str:
     return _chain(found).trouble
 
 
-def own_signer(found: Settings) -> Ed25519Signer:
-    """Return the functions' own key."""
+def own_signer(found: Settings, believed: Trust) -> Ed25519Signer:
+    """Return the functions' own key: the newest that the trust names.
+
+    Raises:
+        ConfigError: `SIGNING_KEY_INVALID`, or `SIGNING_KEY_UNTRUSTED`: the trust names none.
+    """
+    for signer in own_signers(found):
+        if signer.key_id in believed.signer_keys:
+            return signer
+    raise ConfigError(
+        "SIGNING_KEY_UNTRUSTED", f"the trust (version {believed.version}) does not name the key of SIGNING_KEY"
+    )
+
+
+def own_signers(found: Settings) -> list[Ed25519Signer]:
+    """Return the keys that the functions hold, newest first.
+
+    Raises:
+        ConfigError: `CONFIG_MISSING`, `SIGNING_KEY_INVALID`.
+    """
     found.need("SIGNING_KEY")
-    return _signer(str(found.signing_key))
+    return [_signer(seed) for seed in found.signing_keys]
+
+
+def stranger() -> Ed25519Signer:
+    """Return a signer that nobody trusts, for what must be refused."""
+    from shared.adapters.signer import Ed25519Signer, new_seed
+
+    return Ed25519Signer(new_seed())
+
+
+def signer_ids(found: Settings) -> tuple[str, ...]:
+    """Return the names of the signing keys that this function holds, newest first."""
+    return tuple(signer.key_id for signer in own_signers(found)) if found.signing_keys else ()
 
 
 def _chain(found: Settings) -> TrustChain:
@@ -186,17 +218,6 @@ def nudge(found: Settings) -> Nudge | None:
     return HttpNudge(found.nudge_urls)
 
 
-def audit(found: Settings) -> Audit | None:
-    """Return the audit graph; None when `NEO4J_URI` names none."""
-    if found.neo4j_uri is None:
-        return None
-    from shared.adapters.neo4j_audit import Neo4jAudit
-
-    # A missing password is left to the server to refuse: the graph is never a reason to stop deploying.
-    password = found.neo4j_password or ""
-    return Neo4jAudit(found.neo4j_uri, found.neo4j_user, password, channel=found.channel, repo=found.repo)
-
-
 def alert(found: Settings) -> Alert | None:
     """Return what tells people; None when `ALERT_URLS` names nobody."""
     return _alert(found.alert_urls) if found.alert_urls else None
@@ -231,54 +252,3 @@ def _signer(seed: str) -> Ed25519Signer:
     from shared.adapters.signer import Ed25519Signer
 
     return Ed25519Signer(seed)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Upstream:
-    """The repository as one call sees it; one that has no API has neither quota nor hooks."""
-
-    source: Source
-    quota: Quota | None = None
-    hooks: Hooks | None = None
-
-
-def upstream(found: Settings, seconds: Callable[[], float]) -> Upstream:
-    """Return the repository as one call sees it; `seconds` tells how long that call still has."""
-    if found.source_url is not None:
-        from shared.adapters.git_remote import open_source
-
-        source = open_source(found.source_url, found.github_branch, token=found.github_token, seconds=seconds)
-        return Upstream(source=source)
-    if found.github_app_id is not None:
-        found.need("GITHUB_APP_KEY")
-    github = _github(
-        found.github_api_url,
-        found.repo,
-        found.github_token,
-        (found.github_app_id, found.github_app_key) if found.github_app_id and found.github_app_key else None,
-    )
-    return Upstream(
-        source=github.source(found.github_branch, seconds=seconds),
-        quota=github.quota,
-        hooks=github.hooks(seconds=seconds),
-    )
-
-
-# Its connections, its installation token and what it knows of rate limits are worth keeping from call to call; a rotated
-# token makes a new one.
-@lru_cache(maxsize=2)
-def _github(api_url: str, repo: str, token: str | None, app: tuple[str, str] | None) -> GitHub:
-    from shared.adapters.github import App, GitHub, Repository
-    from shared.adapters.github_quota import ProcessQuota
-    from shared.adapters.threads import in_threads
-
-    owner, _, name = repo.partition("/")
-    now_clock = clock()
-    return GitHub(
-        Repository(api_url=api_url, owner=owner, name=name),
-        token=token,
-        app=None if app is None else App(id=app[0], key_pem=app[1]),
-        quota=ProcessQuota(now_clock),
-        together=in_threads,
-        clock=now_clock,
-    )

@@ -20,6 +20,7 @@ NAMES = [field.metadata["name"] for field in fields(Settings)]
 ONE, TWO, THREE = "a" * 32, "b" * 40, "c" * 32
 WHERE = ("http://a:8080/nudge", "https://b/x?y=1", "http://[::1]:1/")
 ALERTED = ("json://a/b", "slack://A/B/C/#x,#y", "mailto://u:p@h?to=a@b,c@d")
+PEM = "-----BEGIN RSA PRIVATE KEY-----\nabc+/=\ndef\n-----END RSA PRIVATE KEY-----"
 SECRET_LISTS = {"GITHUB_WEBHOOK_SECRET": "webhook_secrets", "MANUAL_SYNC_API_KEY": "api_keys"}
 
 
@@ -47,6 +48,7 @@ def test_without_anything_set_the_documented_defaults_hold() -> None:
     assert (settings.skills_dir, settings.backup_dir) == (Path("/data/skills"), Path("/data/backups/skills"))
     assert settings.skills_layout == ("tree", "flat")
     assert (settings.webhook_secrets, settings.api_keys, settings.puller_key_hashes) == ((), (), ())
+    assert (settings.signing_keys, settings.neo4j_users, settings.neo4j_passwords) == ((), ("neo4j",), ())
 
 
 @pytest.mark.parametrize(
@@ -73,9 +75,19 @@ def test_without_anything_set_the_documented_defaults_hold() -> None:
         ("ALERT_URLS", " json://a/b,\n\n slack://A/B/C/#x,#y ; mailto://u:p@h?to=a@b,c@d\r\njson://a/b", ALERTED),
         ("ALERT_URLS", "https://hooks.slack.com/services/T/B/x", ("https://hooks.slack.com/services/T/B/x",)),
         ("ALERT_URLS", " , \n;", ()),
+        ("SIGNING_KEY", " new== \r\n\n old== \n", ("new==", "old==")),
+        ("NEO4J_USER", "b\na", ("b", "a")),
+        ("NEO4J_PASSWORD", "short", ("short",)),
+        ("NEO4J_PASSWORD", "same\nsame", ("same", "same")),
         ("GITHUB_APP_ID", " 12 ", "12"),
-        ("GITHUB_APP_KEY", "-----BEGIN X-----\\nabc\\n", "-----BEGIN X-----\nabc\n"),
-        ("GITHUB_APP_KEY", " -----BEGIN X-----\nabc\n ", "-----BEGIN X-----\nabc"),
+        ("GITHUB_TOKEN", "ghp_a", ("ghp_a",)),
+        ("GITHUB_TOKEN", " ghp_new \r\n\n ghp_old\t\r\n", ("ghp_new", "ghp_old")),
+        ("GITHUB_APP_KEY", PEM.replace("\n", "\\n"), (PEM,)),
+        ("GITHUB_APP_KEY", PEM.replace("\n", "\\r\\n"), (PEM,)),
+        ("GITHUB_APP_KEY", f"Bag Attributes\r\n {PEM} \r\n", (PEM,)),
+        ("GITHUB_APP_KEY", PEM.replace("\n", " \r\n"), (PEM,)),
+        ("GITHUB_APP_KEY", f"{PEM}\n\n{PEM.replace('abc', 'old')}", (PEM, PEM.replace("abc", "old"))),
+        ("GITHUB_APP_KEY", f"{PEM}\\n{PEM.replace('abc', 'old')}\\n", (PEM, PEM.replace("abc", "old"))),
     ],
 )
 def test_a_setting_is_read_in_its_own_unit(name: str, text: str, expected: object) -> None:
@@ -174,6 +186,40 @@ def test_one_or_two_secrets_one_a_line_newest_first(
     assert getattr(load_settings({name: text}), attribute) == expected
 
 
+TOKENS = "values without blanks inside"
+KEYS = "one private key in PEM, or 2"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "reason"),
+    [
+        ("GITHUB_TOKEN", "hunter-one\nhunter-two\nhunter-three", "at most 2 values"),
+        ("GITHUB_TOKEN", "hunter one", TOKENS),
+        ("GITHUB_TOKEN", "hunter-one\nhunter\ttwo", TOKENS),
+        ("GITHUB_TOKEN", "hunter\u00a0one", TOKENS),
+        ("GITHUB_APP_KEY", "hunter", KEYS),
+        ("GITHUB_APP_KEY", "\n".join([PEM] * 3), KEYS),
+        ("GITHUB_APP_KEY", PEM.partition("-----END")[0], KEYS),
+        ("GITHUB_APP_KEY", PEM.partition("\n")[2], KEYS),
+        ("GITHUB_APP_KEY", PEM.replace("\n", " "), KEYS),
+        ("GITHUB_APP_KEY", PEM.replace("END RSA", "END EC"), KEYS),
+        # The newest was cut: the older one may not be used as if it were alone.
+        ("GITHUB_APP_KEY", f"{PEM.partition('-----END')[0]}\n{PEM}", KEYS),
+        ("GITHUB_APP_KEY", f"{PEM.partition('-----')[2]}\n{PEM}", KEYS),
+        ("GITHUB_APP_KEY", f"{PEM}\n{PEM.partition('-----END')[0]}", KEYS),
+        ("GITHUB_APP_KEY", f"{PEM}{PEM.partition('-----END')[0]}", KEYS),
+    ],
+)
+def test_tokens_and_keys_of_another_form_are_refused_with_a_clear_word_and_unquoted(
+    name: str, text: str, reason: str
+) -> None:
+    message = refused(**{name: text})
+    assert message.startswith(f"{name}: expected ")
+    assert reason in message
+    assert "hunter" not in message
+    assert "abc" not in message
+
+
 @pytest.mark.parametrize("name", SECRET_LISTS)
 @pytest.mark.parametrize(
     ("text", "reason"),
@@ -211,6 +257,7 @@ INVALID = {
     "MANUAL_SYNC_API_KEY": "s3cret-short",
     "NUDGE_URLS": "https://user:s3cret@edge.example/nudge",
     "ALERT_URLS": "json://good/ s3cret",
+    **dict.fromkeys(("SIGNING_KEY", "NEO4J_USER", "NEO4J_PASSWORD"), "s3cret-1\ns3cret-2\ns3cret-3"),
 }
 
 
