@@ -82,6 +82,12 @@ def _skills(_: list[str], options: dict[str, str]) -> str:
     return json.dumps({"skills": listed}, indent=2)
 
 
+def _version(words: list[str], options: dict[str, str]) -> str:
+    if not Path(options["--data-file"]).read_text(encoding="utf-8").strip():
+        raise WrongError("an empty secret")
+    return f"Created version [1] of the secret [{words[0]}]."
+
+
 def _nothing(_words: list[str], _options: dict[str, str]) -> str:
     return ""
 
@@ -93,6 +99,9 @@ FORMS: dict[tuple[str, ...], Form] = {
     ("gcloud", "scheduler", "jobs", "resume"): Form(words=1, needs=_AT, prints=_nothing),
     ("gcloud", "logging", "read"): Form(
         words=1, needs=frozenset({"--project", "--freshness", "--limit"}), may=frozenset({"--format"}), prints=_entries
+    ),
+    ("gcloud", "secrets", "versions", "add"): Form(
+        words=1, needs=frozenset({"--data-file", "--project"}), prints=_version
     ),
     ("railway", "ssh"): Form(words=0, needs=frozenset({"--service"}), prints=_nothing),
     ("railway", "logs"): Form(
