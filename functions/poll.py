@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from shared import admission, calls, web
 from shared.answers import sync_answer
 from shared.errors import DeadlineError
+from shared.held import api_key_use
 from shared.model import Trigger
 
 if TYPE_CHECKING:
@@ -20,8 +21,9 @@ def poll(request: flask.Request) -> flask.Response:
 
 def _poll(call: web.Call) -> web.Reply:
     settings = admission.require_scheduler(call.header("x-api-key"))
+    uses = api_key_use(settings, call.header("x-api-key")) if settings.poll_auth == "api_key" else ()
     try:
-        outcome = calls.synchronise(settings, settings.lock_ttl_seconds, Trigger.POLLING)
+        outcome = calls.synchronise(settings, settings.lock_ttl_seconds, Trigger.POLLING, calls.Asked(uses=uses))
     except DeadlineError as error:
         return web.Reply(status=202, body={"status": "deferred", "code": error.code})
     return web.Reply(body=sync_answer(outcome))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from shared import admission, reading, web
+from shared.core.auth import bearer_digest
 from shared.core.canonical import parse_object
 from shared.errors import InputError
 
@@ -50,9 +51,11 @@ def _record(call: web.Call) -> web.Reply:
 
 
 def _report(call: web.Call) -> web.Reply:
-    settings, puller = admission.require_puller(call.header("Authorization"))
+    authorization = call.header("Authorization")
+    settings, puller = admission.require_puller(authorization)
+    key = bearer_digest(str(authorization))
     report = parse_object(call.body(MAX_REPORT_BYTES), what="the report")
-    reading.accept_report(settings, puller, report)
+    reading.accept_report(settings, puller, report, key)
     return web.Reply(status=204)
 
 

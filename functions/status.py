@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shared import admission, reading, web, wiring
+from shared import admission, reading, rotating, web, wiring
 from shared.errors import InputError
 
 if TYPE_CHECKING:
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def status(request: flask.Request) -> flask.Response:
-    """Serve `GET /health`, the states, `/api/skills`, `/api/deployments`, `/api/deployments/ID` and `/api/diff`."""
+    """Serve `GET /health`, the states, `/api/skills`, `/api/deployments`, `/api/diff` and the rest below."""
     return web.serve(request, ROUTES)
 
 
@@ -60,6 +60,10 @@ def _boot_status(call: web.Call) -> web.Reply:
     return web.Reply(body=reading.boot_status(admission.require_operator(call.header("x-api-key"))))
 
 
+def _rotations(call: web.Call) -> web.Reply:
+    return web.Reply(body=rotating.rotations(admission.require_operator(call.header("x-api-key"))))
+
+
 def _limit(call: web.Call, default: int) -> int:
     text = call.query("limit")
     if text is None:
@@ -78,4 +82,5 @@ ROUTES = (
     web.Route(method="GET", path="/api/deployments", handler=_deployments),
     web.Route(method="GET", path="/api/deployments/{deployment}", handler=_deployment),
     web.Route(method="GET", path="/api/diff", handler=_diff),
+    web.Route(method="GET", path="/api/rotation", handler=_rotations),
 )

@@ -8,6 +8,10 @@ from shared.core.manifest import finding_document, withheld_document
 from shared.model import Status
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from shared.model import Withheld
+    from shared.service.preview import Preview
     from shared.service.sync import Outcome
 
 _WORDS = {None: "unchanged", Status.SUCCESS: "deployed", Status.REJECTED: "rejected", Status.ROLLED_BACK: "deployed"}
@@ -22,11 +26,23 @@ def sync_answer(outcome: Outcome) -> dict[str, object]:
         "commit": outcome.commit,
         "skills": [{"name": key, "version": version} for key, version in outcome.published],
         "removed": list(outcome.removed),
-        "rejected": rejections(outcome),
+        "rejected": rejections(outcome.withheld),
         "warnings": {key: [finding_document(item) for item in findings] for key, findings in warnings.items()},
     }
 
 
-def rejections(outcome: Outcome) -> list[dict[str, object]]:
-    """List what this sync withheld, with the findings that tell its author what to change."""
-    return [{"name": item.id, **withheld_document(item)} for item in outcome.withheld]
+def preview_answer(found: Preview) -> dict[str, object]:
+    """Describe what a sync would do; `deploymentId` is what is live, and stays so."""
+    return {
+        "status": "would_deploy" if found.deploys else "unchanged",
+        "deploymentId": found.deployment,
+        "commit": found.commit,
+        "skills": [{"name": key, "version": version} for key, version in found.published],
+        "removed": list(found.removed),
+        "rejected": rejections(found.withheld),
+    }
+
+
+def rejections(withheld: Iterable[Withheld]) -> list[dict[str, object]]:
+    """List what a sync withholds, with the findings that tell its author what to change."""
+    return [{"name": item.id, **withheld_document(item)} for item in withheld]

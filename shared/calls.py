@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from shared import log, wiring
-from shared.errors import PausedError, UnverifiedError
+from shared.errors import PausedError, SkillSyncError, UnverifiedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from shared.config import Settings
+    from shared.core.credential_notes import Use
     from shared.core.upload import Tree
     from shared.core.validation_report import Report
     from shared.model import DeploymentId, Push, SkillId, Trigger
     from shared.service.context import Context, Deadline
+    from shared.service.preview import Preview
     from shared.service.sync import Outcome
 
 WEBHOOK_SECONDS = 8.0
@@ -25,20 +27,47 @@ OPERATOR_SECONDS = 25.0
 _SHA_CHARS = 40
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What a call brought: a webhook's push and its hook's number, skills to release, and under which credentials it came."""
+
+    push: Push | None = None
+    hook: int | None = None
+    release: tuple[SkillId, ...] = ()
+    uses: tuple[Use, ...] = ()
+
+
+ASKED_NOTHING = Asked()
+
+
 def synchronise(
     found: Settings,
     seconds: float,
     trigger: Trigger,
-    *,
-    push: Push | None = None,
-    hook: int | None = None,
-    release: tuple[SkillId, ...] = (),
+    asked: Asked = ASKED_NOTHING,
 ) -> Outcome:
     """Run a sync under these settings, within so many seconds; errors are those of the use case."""
     from shared.service.sync import Command, synchronise
 
-    command = Command(trigger=trigger, push=push, hook=hook, release=release)
-    return _under_trust(found, seconds, lambda built, deadline: synchronise(built, command, deadline), trigger)
+    command = Command(trigger=trigger, push=asked.push, hook=asked.hook, release=asked.release)
+
+    def run(built: Context, deadline: Deadline) -> Outcome:
+        return synchronise(replace(built, uses=asked.uses), command, deadline)
+
+    return _under_trust(found, seconds, run, trigger)
+
+
+def note_ping(found: Settings, use: Use) -> None:
+    """Note under which secret a hook's ping came in; that it cannot be noted is no fault of the ping's."""
+    from shared.core.credential_notes import with_uses
+    from shared.core.names import timestamp
+    from shared.service.summary_store import change_summary
+
+    at = timestamp(wiring.now())
+    try:
+        change_summary(wiring.store(found), lambda summary: with_uses(summary, (use,), at))
+    except SkillSyncError as error:
+        log.warning("The ping was not noted", code=error.code)
 
 
 def roll_back(found: Settings, seconds: float, to: DeploymentId) -> Outcome:
@@ -49,6 +78,20 @@ def roll_back(found: Settings, seconds: float, to: DeploymentId) -> Outcome:
     return _under_trust(found, seconds, lambda built, deadline: roll_back(built, to, deadline), Trigger.ROLLBACK)
 
 
+def preview(found: Settings, seconds: float) -> Preview:
+    """Say what an operator's sync would do now, and write nothing; errors are those of the use case."""
+    from shared.service.preview import preview
+
+    with log.scope():
+        built, deadline = wiring.context(found, seconds)
+        while True:
+            try:
+                return preview(built, deadline)
+            except (UnverifiedError, PausedError) as error:
+                built = _under_newer_trust(found, seconds, built, error)
+                deadline.check()
+
+
 def _under_trust(
     found: Settings, seconds: float, call: Callable[[Context, Deadline], Outcome], trigger: Trigger
 ) -> Outcome:
@@ -57,6 +100,7 @@ def _under_trust(
     from shared.service.alerting import tell_after, tell_all
     from shared.service.audit import catch_up
     from shared.service.collect_daily import collect_daily
+    from shared.service.credential_look import look_at_credentials
 
     with log.scope():  # all attempts are one sync, also where no request opened a scope
         built, deadline = wiring.context(found, seconds, fresh_trust=trigger is Trigger.POLLING)
@@ -68,18 +112,23 @@ def _under_trust(
                     try:
                         return call(built, deadline)
                     except (UnverifiedError, PausedError) as error:
-                        known = built.trust.version
-                        built, _ = wiring.context(found, seconds, fresh_trust=True)
-                        if built.trust.version == known:
-                            raise
-                        log.info("A newer trust may explain it", code=error.code, version=built.trust.version)
+                        built = _under_newer_trust(found, seconds, built, error)
                         deadline.check()
             finally:
                 if trigger is Trigger.POLLING:
                     catch_up(built, deadline)
+                    look_at_credentials(built)
                     collect_daily(built, deadline)
 
         return tell_after(run, trigger, deadline, lambda left: tell_all(built, trigger, left))
+
+
+def _under_newer_trust(found: Settings, seconds: float, built: Context, error: SkillSyncError) -> Context:
+    fresh, _ = wiring.context(found, seconds, fresh_trust=True)
+    if fresh.trust.version == built.trust.version:
+        raise error
+    log.info("A newer trust may explain it", code=error.code, version=fresh.trust.version)
+    return fresh
 
 
 def validate_ref(found: Settings, seconds: float, ref: str) -> Report:

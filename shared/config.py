@@ -10,7 +10,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING
 
 from shared.running import Running, running_as
-from shared.setting_reader import read_settings
+from shared.setting_reader import raw_setting, read_settings
 from shared.settings import Settings
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ __all__ = [
     "current_settings",
     "load_settings",
     "loader_environment",
+    "raw_setting",
     "running",
 ]
 

@@ -10,10 +10,17 @@ SkillSyncError
 │   └── ConfigError       a setting is missing or wrong
 ├── UnavailableError    retry later: an outside system did not answer as it should
 │   └── DeadlineError     this call's own time is over
-└── ConflictError       re-read and decide: somebody else wrote first
+└── ConflictError       re-read and decide: somebody else wrote first, or something else must come first
+    ├── ProbeError        what was tried did not work
+    └── NotYetError       a waiting time is not over
 """
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from shared.core.credentials import Check
 
 
 class SkillSyncError(Exception):
@@ -98,4 +105,32 @@ class DeadlineError(UnavailableError):
 
 
 class ConflictError(SkillSyncError):
-    """Somebody else wrote first: re-read and decide again."""
+    """Somebody else wrote first, or something else must come first: re-read and decide again."""
+
+
+class ProbeError(ConflictError):
+    """What was tried did not work.
+
+    Args:
+        code: Stable code.
+        message: Which checks failed.
+        checks: All of them.
+    """
+
+    def __init__(self, code: str, message: str, *, checks: tuple[Check, ...]) -> None:
+        super().__init__(code, message)
+        self.checks = checks
+
+
+class NotYetError(ConflictError):
+    """A waiting time is not over.
+
+    Args:
+        code: Stable code.
+        message: What is waited for.
+        retry_after_seconds: How much of it is left.
+    """
+
+    def __init__(self, code: str, message: str, *, retry_after_seconds: float) -> None:
+        super().__init__(code, message)
+        self.retry_after_seconds = retry_after_seconds

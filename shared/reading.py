@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from shared import wiring
+from shared.core.credentials import FINGERPRINT_CHARS, shortened
 from shared.errors import RejectedError, UnavailableError
+from shared.held import held_by
 
 if TYPE_CHECKING:
     from shared.config import Settings
@@ -67,23 +69,29 @@ def dr_state(found: Settings) -> dict[str, object]:
 
     from shared.service import recovery_status
 
-    signer = wiring.own_signer(found)
-    own = {"key_id": signer.key_id, "public_key": base64.b64encode(signer.public_key).decode()}
+    own = [
+        {"key_id": signer.key_id, "public_key": base64.b64encode(signer.public_key).decode()}
+        for signer in wiring.own_signers(found)
+    ]
     return recovery_status.dr_state(_survey(found), wiring.trust(found), own)
 
 
 def boot_status(found: Settings) -> dict[str, object]:
-    """Go through the gates; what keeps the store from being looked at is an answer too."""
+    """Go through the gates; what keeps the store from being looked at is an answer too.
+
+    With the fingerprints of the credentials that this function holds, newest first.
+    """
     from shared.core.boot import boot_status
     from shared.service import recovery_status
 
+    held = {"credentials": {name: list(prints) for name, prints in held_by(found).items()}}
     try:
         found.need("GITHUB_WEBHOOK_SECRET", "SIGNING_KEY", "TRUST_ANCHOR", "STORE_URI")
-        if wiring.own_signer(found).key_id not in wiring.trust(found).signer_keys:
-            return boot_status(["SIGNING_KEY_UNTRUSTED"])
-        return recovery_status.boot(_survey(found))
+        held["credentials"]["SIGNING_KEY"] = list(shortened(wiring.signer_ids(found)))
+        wiring.own_signer(found, wiring.trust(found))
+        return {**recovery_status.boot(_survey(found)), **held}
     except (RejectedError, UnavailableError) as error:
-        return boot_status([error.code])
+        return {**boot_status([error.code]), **held}
 
 
 def _survey(found: Settings) -> Survey:
@@ -115,11 +123,15 @@ def stored_record(found: Settings, name: str) -> bytes:
     return serving.served_record(wiring.store(found), name)
 
 
-def accept_report(found: Settings, puller: str, report: dict[str, object]) -> None:
-    """Keep a puller's newest report; who reports each minute also notices that nobody polls any more."""
+def accept_report(found: Settings, puller: str, report: dict[str, object], key: str) -> None:
+    """Keep a puller's newest report, which came in under the key of that digest.
+
+    Who reports each minute also notices that nobody polls any more.
+    """
     from shared.service import serving
 
-    serving.accept_report(wiring.store(found), wiring.trust(found), puller, report, wiring.now())
+    sender = serving.Sender(puller=puller, key=key[:FINGERPRINT_CHARS])
+    serving.accept_report(wiring.store(found), wiring.trust(found), sender, report, wiring.now())
     watch = wiring.watch(found)
     if watch is not None:
         from shared.service.alerting import tell_of_poller

@@ -51,6 +51,17 @@ def secrets(value: str) -> tuple[str, ...]:
     return found
 
 
+def one_or_two(value: str) -> tuple[str, ...]:
+    """Read a value, or two while it is replaced: one a line, newest first.
+
+    What form it must have is known to whom it is for: this takes what other systems made.
+    """
+    found = lines(value)
+    if len(found) > MAX_SECRETS:
+        raise ValueError(f"at most {MAX_SECRETS} values, one a line, newest first")
+    return found
+
+
 def lines(value: str) -> tuple[str, ...]:
     """Read lines, without the empty ones."""
     return tuple(line.strip() for line in value.splitlines() if line.strip())

@@ -19,6 +19,7 @@ from shared.setting_values import (
     layouts,
     lines,
     minutes,
+    one_or_two,
     pem,
     poll_auth,
     positive_int,
@@ -104,8 +105,12 @@ class Settings:
         "cloud",
         "Who may poll: `api_key` asks for `x-api-key`; `iam` when Cloud IAM alone decides who reaches the function.",
     )
-    signing_key: str | None = _secret(
-        "SIGNING_KEY", str.strip, None, "cloud", "Ed25519 seed, 32 bytes as base64, that signs pointers."
+    signing_keys: tuple[str, ...] = _secret(
+        "SIGNING_KEY",
+        one_or_two,
+        "",
+        "cloud",
+        "Ed25519 seed, 32 bytes as base64, that signs pointers; of two lines, newest first, the first that the trust names.",
     )
     puller_key_hashes: tuple[str, ...] = _setting(
         "PULLER_KEY_HASHES", lines, "", "cloud", "One line a key: `<puller id>:<SHA-256 of its PULLER_KEY, hex>`."
@@ -123,8 +128,16 @@ class Settings:
     neo4j_uri: str | None = _setting(
         "NEO4J_URI", graph_url, None, "cloud", "The audit graph, such as `neo4j+s://HOST`; unset, none is kept."
     )
-    neo4j_user: str = _setting("NEO4J_USER", text, "neo4j", "cloud", "Who writes the audit graph.")
-    neo4j_password: str | None = _secret("NEO4J_PASSWORD", str.strip, None, "cloud", "That user's password.")
+    neo4j_users: tuple[str, ...] = _setting(
+        "NEO4J_USER",
+        one_or_two,
+        "neo4j",
+        "cloud",
+        "Who writes the audit graph; two lines, newest first, while the password is rotated by a second user.",
+    )
+    neo4j_passwords: tuple[str, ...] = _secret(
+        "NEO4J_PASSWORD", one_or_two, "", "cloud", "That user's password; two lines, the last one for the last user."
+    )
     polling_interval_seconds: float = _setting(
         "POLLING_INTERVAL_MIN",
         minutes,
@@ -222,13 +235,17 @@ class Settings:
         """The ref that pointers name: the branch, or `HEAD` for the repository's default branch."""
         return f"refs/heads/{self.github_branch}" if self.github_branch else "HEAD"
 
+    def is_given(self, name: str) -> bool:
+        """Whether a setting, by its environment name, has a value."""
+        values = {field.metadata["name"]: getattr(self, field.name) for field in fields(self)}
+        return values[name] not in (None, ())
+
     def need(self, *names: str) -> None:
         """Make sure that these settings (by environment name) are given.
 
         Raises:
             ConfigError: `CONFIG_MISSING`, naming every one that is not.
         """
-        values = {field.metadata["name"]: getattr(self, field.name) for field in fields(self)}
-        missing = [name for name in names if values[name] in (None, ())]
+        missing = [name for name in names if not self.is_given(name)]
         if missing:
             raise ConfigError("CONFIG_MISSING", f"not set: {', '.join(missing)} (or the same with _FILE)")

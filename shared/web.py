@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 import flask
@@ -22,7 +22,9 @@ from shared.errors import (
     DeniedError,
     InputError,
     NotFoundError,
+    NotYetError,
     PausedError,
+    ProbeError,
     RejectedError,
     SkillSyncError,
     UnavailableError,
@@ -156,13 +158,15 @@ def reply_to(error: SkillSyncError) -> Reply:
     if isinstance(error, InputError):
         status = error.status
     headers: dict[str, str] = {}
-    if isinstance(error, UnavailableError):
+    if isinstance(error, UnavailableError | NotYetError):
         headers["Retry-After"] = str(max(1, round(error.retry_after_seconds)))
     if status in {502, 503}:
         log.warning("Call failed", code=error.code, detail=error.message)
     body: dict[str, object] = {"error": error.message, "code": error.code}
     if isinstance(error, PausedError):
         body |= {"reasons": list(error.reasons), "next_action": error.next_action}
+    if isinstance(error, ProbeError):
+        body["checks"] = [asdict(check) for check in error.checks]
     return Reply(status=status, body=body, headers=headers)
 
 

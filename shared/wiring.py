@@ -10,6 +10,9 @@ from shared import log
 from shared.config import Settings, current_settings, loader_environment
 from shared.core.rules import Terms
 from shared.errors import ConfigError, UnverifiedError
+from shared.held import held_by
+from shared.wiring_graph import audit as audit
+from shared.wiring_graph import graph_probe as graph_probe
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,7 +21,7 @@ if TYPE_CHECKING:
     from shared.adapters.github import GitHub
     from shared.adapters.signer import Ed25519Signer
     from shared.model import Trust
-    from shared.ports import Alert, Audit, Clock, Hooks, Judge, Nudge, Quota, Source, Store, Together
+    from shared.ports import Alert, Clock, Hooks, Judge, Nudge, Quota, Source, Store, Together
     from shared.service.alerting import Watch
     from shared.service.context import Context, Deadline
     from shared.service.trust import TrustChain
@@ -73,12 +76,8 @@ def context(found: Settings, seconds: float, *, fresh_trust: bool = False) -> tu
 
     found.need("STORE_URI", "SIGNING_KEY", "TRUST_ANCHOR")
     deadline = Deadline(clock(), seconds)
-    signer = own_signer(found)
     believed = trust(found, fresh=fresh_trust)
-    if signer.key_id not in believed.signer_keys:
-        raise ConfigError(
-            "SIGNING_KEY_UNTRUSTED", f"the trust (version {believed.version}) does not name the key of SIGNING_KEY"
-        )
+    signer = own_signer(found, believed)
     source = upstream(found, deadline.remaining)
     sync = log.begin_sync()
     built = Context(
@@ -97,6 +96,7 @@ def context(found: Settings, seconds: float, *, fresh_trust: bool = False) -> tu
         nudge=nudge(found),
         audit=audit(found),
         alert=alert(found),
+        held=held_by(found),
         # What this call deploys carries the id that all its lines carry.
         token=lambda: sync,
     )
@@ -125,10 +125,40 @@ def trust_trouble(found: Settings) -> str:
     return _chain(found).trouble
 
 
-def own_signer(found: Settings) -> Ed25519Signer:
-    """Return the functions' own key."""
+def own_signer(found: Settings, believed: Trust) -> Ed25519Signer:
+    """Return the functions' own key: the newest that the trust names.
+
+    Raises:
+        ConfigError: `SIGNING_KEY_INVALID`, or `SIGNING_KEY_UNTRUSTED`: the trust names none.
+    """
+    for signer in own_signers(found):
+        if signer.key_id in believed.signer_keys:
+            return signer
+    raise ConfigError(
+        "SIGNING_KEY_UNTRUSTED", f"the trust (version {believed.version}) does not name the key of SIGNING_KEY"
+    )
+
+
+def own_signers(found: Settings) -> list[Ed25519Signer]:
+    """Return the keys that the functions hold, newest first.
+
+    Raises:
+        ConfigError: `CONFIG_MISSING`, `SIGNING_KEY_INVALID`.
+    """
     found.need("SIGNING_KEY")
-    return _signer(str(found.signing_key))
+    return [_signer(seed) for seed in found.signing_keys]
+
+
+def stranger() -> Ed25519Signer:
+    """Return a signer that nobody trusts, for what must be refused."""
+    from shared.adapters.signer import Ed25519Signer, new_seed
+
+    return Ed25519Signer(new_seed())
+
+
+def signer_ids(found: Settings) -> tuple[str, ...]:
+    """Return the names of the signing keys that this function holds, newest first."""
+    return tuple(signer.key_id for signer in own_signers(found)) if found.signing_keys else ()
 
 
 def _chain(found: Settings) -> TrustChain:
@@ -184,17 +214,6 @@ def nudge(found: Settings) -> Nudge | None:
     from shared.adapters.http_nudge import HttpNudge
 
     return HttpNudge(found.nudge_urls)
-
-
-def audit(found: Settings) -> Audit | None:
-    """Return the audit graph; None when `NEO4J_URI` names none."""
-    if found.neo4j_uri is None:
-        return None
-    from shared.adapters.neo4j_audit import Neo4jAudit
-
-    # A missing password is left to the server to refuse: the graph is never a reason to stop deploying.
-    password = found.neo4j_password or ""
-    return Neo4jAudit(found.neo4j_uri, found.neo4j_user, password, channel=found.channel, repo=found.repo)
 
 
 def alert(found: Settings) -> Alert | None:

@@ -47,6 +47,7 @@ def test_without_anything_set_the_documented_defaults_hold() -> None:
     assert (settings.skills_dir, settings.backup_dir) == (Path("/data/skills"), Path("/data/backups/skills"))
     assert settings.skills_layout == ("tree", "flat")
     assert (settings.webhook_secrets, settings.api_keys, settings.puller_key_hashes) == ((), (), ())
+    assert (settings.signing_keys, settings.neo4j_users, settings.neo4j_passwords) == ((), ("neo4j",), ())
 
 
 @pytest.mark.parametrize(
@@ -73,6 +74,10 @@ def test_without_anything_set_the_documented_defaults_hold() -> None:
         ("ALERT_URLS", " json://a/b,\n\n slack://A/B/C/#x,#y ; mailto://u:p@h?to=a@b,c@d\r\njson://a/b", ALERTED),
         ("ALERT_URLS", "https://hooks.slack.com/services/T/B/x", ("https://hooks.slack.com/services/T/B/x",)),
         ("ALERT_URLS", " , \n;", ()),
+        ("SIGNING_KEY", " new== \r\n\n old== \n", ("new==", "old==")),
+        ("NEO4J_USER", "b\na", ("b", "a")),
+        ("NEO4J_PASSWORD", "short", ("short",)),
+        ("NEO4J_PASSWORD", "same\nsame", ("same", "same")),
         ("GITHUB_APP_ID", " 12 ", "12"),
         ("GITHUB_APP_KEY", "-----BEGIN X-----\\nabc\\n", "-----BEGIN X-----\nabc\n"),
         ("GITHUB_APP_KEY", " -----BEGIN X-----\nabc\n ", "-----BEGIN X-----\nabc"),
@@ -211,6 +216,7 @@ INVALID = {
     "MANUAL_SYNC_API_KEY": "s3cret-short",
     "NUDGE_URLS": "https://user:s3cret@edge.example/nudge",
     "ALERT_URLS": "json://good/ s3cret",
+    **dict.fromkeys(("SIGNING_KEY", "NEO4J_USER", "NEO4J_PASSWORD"), "s3cret-1\ns3cret-2\ns3cret-3"),
 }
 
 

@@ -1,114 +1,113 @@
-"""The audit graph in Neo4j, behind the `Audit` port; what is written there is `neo4j_cypher`'s business.
-
-The driver's asynchronous form is used, though callers wait for it: only a task can be cut off to the moment, whatever the
-server does. A blocking read of the other form ends when the server says so, if it says anything.
-"""
+"""The audit graph in Neo4j, behind the `Audit` port; what is written there is `neo4j_cypher`'s business."""
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, TypeVar
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from neo4j import AsyncGraphDatabase, unit_of_work
-from neo4j.exceptions import AuthError, ClientError, ConfigurationError, DriverError, Neo4jError
-
+from shared import log
 from shared.adapters import neo4j_cypher as cypher
+from shared.adapters.neo4j_connection import connection
 from shared.core.audit import GraphState, Position
-from shared.errors import ConflictError, RejectedError, SkillSyncError, UnavailableError
+from shared.core.plain_text import fingerprint
+from shared.errors import ConflictError, RejectedError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
-    from neo4j import AsyncDriver, AsyncManagedTransaction, AsyncSession
+    from neo4j import AsyncManagedTransaction
 
+    from shared.adapters.neo4j_connection import Connection
     from shared.core.audit import Batch, Row
+    from shared.core.logins import Login
 
-T = TypeVar("T")
-CONNECT_SECONDS = 5.0
-CLOSE_SECONDS = 1.0
-CALL_SECONDS = 20.0
-"""What one call may take of a session's time, however much of that is left: a server that falls silent is given up then."""
-_TRANSIENT_SECONDS = 5.0
-"""For how long the driver tries a transaction again that lost against another one."""
+KNOWN_SECONDS = 60.0
+"""For so long a login is the first to be tried after it was let in where a newer one was refused."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _LetIn:
+    login: Login
+    until: float
 
 
 class Neo4jAudit:
     """Opens sessions on one database.
 
+    A login that the server refuses is followed by the next one; what fails otherwise is not tried again. Which one was let in
+    is remembered for a minute, so that a refused one does not cost every call a connection.
+
     Args:
         uri: `neo4j+s://…`, `bolt://…`.
-        user: Who.
-        password: Its password.
+        logins: Newest first; at least one.
         channel: Of the nodes that are read and written, as is `repo`.
         repo: `<owner>/<name>`.
+        clock: Seconds, for that minute.
     """
 
-    def __init__(self, uri: str, user: str, password: str, *, channel: str, repo: str) -> None:
+    def __init__(
+        self,
+        uri: str,
+        logins: Sequence[Login],
+        *,
+        channel: str,
+        repo: str,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._uri = uri
-        self._auth = (user, password)
+        self._logins = tuple(logins)
         self._scope = {"channel": channel, "repo": repo}
+        self._clock = clock
+        # Replaced, never changed: calls of other threads go on with what they have.
+        self._known: _LetIn | None = None
 
     @contextmanager
     def open(self, seconds: float) -> Iterator[Neo4jSession]:
         """Connect; the promises are those of the port."""
-        # Each session has its own loop and connection: between two requests the process may stand still for hours.
-        with asyncio.Runner() as runner:
-            loop = runner.get_loop()
-            session = Neo4jSession(runner, self._scope, ends_at=loop.time() + seconds)
-            try:
-                with _translated():
-                    session.connect(lambda: self._driver(seconds))
-                yield session
-            finally:
-                session.close()
+        with connection(self._uri, seconds) as made:
+            self._enter(made)
+            yield Neo4jSession(made, self._scope)
 
-    def _driver(self, seconds: float) -> AsyncDriver:
-        return AsyncGraphDatabase.driver(
-            self._uri,
-            auth=self._auth,
-            connection_timeout=min(CONNECT_SECONDS, seconds),
-            connection_acquisition_timeout=min(CONNECT_SECONDS, seconds),
-            max_transaction_retry_time=min(_TRANSIENT_SECONDS, seconds),
-            max_connection_pool_size=1,
-            user_agent="skill-sync",
-            telemetry_disabled=True,
-            # What the server says of our own statements helps nobody at run time; the tests let it through.
-            notifications_min_severity="OFF",
-        )
+    def _enter(self, made: Connection) -> None:
+        *others, last = self._order()
+        for login in others:
+            try:
+                made.connect(login, prove=True)
+            except RejectedError as error:
+                known = fingerprint(login.password)
+                log.warning("The audit graph refused a login", code=error.code, fingerprint=known)
+            else:
+                self._remember(login)
+                return
+        made.connect(last)
+        self._remember(last)
+
+    def _order(self) -> tuple[Login, ...]:
+        known = self._known
+        if known is None or self._clock() >= known.until:
+            return self._logins
+        return (known.login, *(login for login in self._logins if login != known.login))
+
+    def _remember(self, login: Login) -> None:
+        if login == self._logins[0]:
+            self._known = None
+        elif self._order()[0] != login:
+            self._known = _LetIn(login=login, until=self._clock() + KNOWN_SECONDS)
 
 
 class Neo4jSession:
-    """One connection, for one call after the other.
+    """The audit graph over one connection.
 
     Args:
-        runner: Runs the driver's tasks.
+        made: That connection.
         scope: Channel and repository.
-        ends_at: When everything is cut off, on the loop's clock.
     """
 
-    def __init__(self, runner: asyncio.Runner, scope: dict[str, str], *, ends_at: float) -> None:
-        self._runner = runner
+    def __init__(self, made: Connection, scope: dict[str, str]) -> None:
+        self._connection = made
         self._scope = scope
-        self._ends_at = ends_at
-        self._driver: AsyncDriver | None = None
-
-    def connect(self, make: Callable[[], AsyncDriver]) -> None:
-        """Connect and authenticate."""
-
-        async def connected() -> AsyncDriver:
-            self._driver = make()
-            await self._driver.verify_connectivity()
-            return self._driver
-
-        self._within(connected())
-
-    def close(self) -> None:
-        """Hang up; a server that does not take notice is not waited for."""
-        driver = self._driver
-        if driver is not None:
-            with suppress(TimeoutError, Neo4jError, DriverError, OSError):
-                self._runner.run(asyncio.wait_for(driver.close(), CLOSE_SECONDS))
 
     def state(self) -> GraphState:
         """Read how far the graph was fed, and the highest pointer that it remembers."""
@@ -117,12 +116,12 @@ class Neo4jSession:
             result = await transaction.run(cypher.STATE, self._scope)
             return _state(await result.single())
 
-        return self._transact(lambda session, work: session.execute_read(work), read)
+        return self._connection.read(read)
 
     def write(self, batch: Batch, *, at: tuple[int, int]) -> None:
         """Write a batch and move on; the promises are those of the port."""
         if at == (0, 0):
-            self._within(self._make_schema())
+            self._connection.run(cypher.SCHEMA)
         steps = _steps(batch)
 
         async def work(transaction: AsyncManagedTransaction) -> None:
@@ -133,40 +132,7 @@ class Neo4jSession:
             for statement, parameters in steps:
                 await (await transaction.run(statement, self._scope | parameters)).consume()
 
-        self._transact(lambda session, unit: session.execute_write(unit), work)
-
-    def _transact(
-        self,
-        run: Callable[[AsyncSession, Callable[[AsyncManagedTransaction], Awaitable[T]]], Awaitable[T]],
-        work: Callable[[AsyncManagedTransaction], Awaitable[T]],
-    ) -> T:
-        # The server ends the transaction too: one that nobody waits for any more must not hold its locks.
-        bounded = unit_of_work(timeout=max(1.0, min(self._left(), CALL_SECONDS)))(work)
-
-        async def whole() -> T:
-            assert self._driver is not None  # noqa: S101 - `connect` comes first
-            async with self._driver.session() as session:
-                return await run(session, bounded)
-
-        return self._within(whole())
-
-    async def _make_schema(self) -> None:
-        assert self._driver is not None  # noqa: S101 - `connect` comes first
-        async with self._driver.session() as session:
-            for statement in cypher.SCHEMA:
-                await (await session.run(statement)).consume()
-
-    def _within(self, task: Awaitable[T]) -> T:
-        with _translated():
-            return self._runner.run(_bounded(task, min(self._left(), CALL_SECONDS)))
-
-    def _left(self) -> float:
-        return max(0.0, self._ends_at - self._runner.get_loop().time())
-
-
-async def _bounded(task: Awaitable[T], seconds: float) -> T:
-    async with asyncio.timeout(seconds):
-        return await task
+        self._connection.write(work)
 
 
 def _state(record: Any) -> GraphState:  # noqa: ANN401 - the driver's record holds whatever the graph does
@@ -219,28 +185,3 @@ def _flat(rows: Sequence[Row], member: str) -> list[Row]:
 
 def _without(row: Row, key: str) -> Row:
     return {name: value for name, value in row.items() if name != key and value not in (None, [])}
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    """Turn the driver's errors into ours; its messages may quote what was sent, so that none goes on."""
-    try:
-        yield
-    except SkillSyncError:
-        raise
-    except TimeoutError:
-        raise UnavailableError("AUDIT_TOO_SLOW", "the audit graph did not answer in time") from None
-    except (AuthError, ConfigurationError) as error:
-        code = getattr(error, "code", None) or type(error).__name__
-        raise RejectedError("AUDIT_DENIED", f"the audit graph does not let us in: {code}") from None
-    except ClientError as error:
-        code = str(error.code)
-        if code.startswith("Neo.ClientError.Security."):
-            raise RejectedError("AUDIT_DENIED", f"the audit graph refuses us: {code}") from None
-        raise UnavailableError("AUDIT_UNAVAILABLE", f"the audit graph failed: {code}") from None
-    except Neo4jError as error:
-        raise UnavailableError("AUDIT_UNAVAILABLE", f"the audit graph failed: {error.code}") from None
-    except (DriverError, OSError, ValueError) as error:
-        raise UnavailableError(
-            "AUDIT_UNAVAILABLE", f"the audit graph cannot be reached: {type(error).__name__}"
-        ) from None

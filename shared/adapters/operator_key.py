@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -23,10 +24,25 @@ if TYPE_CHECKING:
 MIN_PASSPHRASE_CHARS = 12
 
 
-def make_operator_key(path: Path, passphrase: str) -> Ed25519Signer:
-    """Make a new key and keep it; an existing file is never overwritten.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FreshKey:
+    """A new key that nobody has kept yet."""
+
+    signer: Ed25519Signer
+    private: Ed25519PrivateKey = field(repr=False)
+
+
+def fresh_key() -> FreshKey:
+    """Make a new key, in memory only."""
+    private = Ed25519PrivateKey.generate()
+    return FreshKey(signer=_signer(private), private=private)
+
+
+def keep_key(key: FreshKey, path: Path, passphrase: str) -> None:
+    """Keep a new key, and read it back; an existing file is never overwritten.
 
     Args:
+        key: Which.
         path: Where; mode 600.
         passphrase: Encrypts it.
 
@@ -35,8 +51,7 @@ def make_operator_key(path: Path, passphrase: str) -> Ed25519Signer:
     """
     if len(passphrase) < MIN_PASSPHRASE_CHARS:
         raise ConfigError("PASSPHRASE_WEAK", f"a passphrase has at least {MIN_PASSPHRASE_CHARS} characters")
-    key = Ed25519PrivateKey.generate()
-    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(passphrase.encode()))
+    pem = key.private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(passphrase.encode()))
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
@@ -45,7 +60,14 @@ def make_operator_key(path: Path, passphrase: str) -> Ed25519Signer:
         stream.write(pem)
         stream.flush()
         os.fsync(stream.fileno())
-    return _signer(key)
+    open_operator_key(path, passphrase)
+
+
+def make_operator_key(path: Path, passphrase: str) -> Ed25519Signer:
+    """Make a new key and keep it, as `keep_key` does."""
+    key = fresh_key()
+    keep_key(key, path, passphrase)
+    return key.signer
 
 
 def open_operator_key(path: Path, passphrase: str) -> Ed25519Signer:

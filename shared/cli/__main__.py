@@ -1,7 +1,8 @@
 """`python -m shared.cli`: the operator's and developer's command.
 
-`status`, `history`, `show`, `diff`, `withheld`, `sync`, `release` and `rollback` talk to the functions (`SKILL_SYNC_URL`,
-`MANUAL_SYNC_API_KEY`) and end as `exits` lists it; the others end with 0 done, 1 failed. Wrong arguments end with 64.
+`status`, `history`, `show`, `diff`, `withheld`, `sync`, `release`, `rollback`, `rotate`, `doctor` and `operator dr status`
+talk to the functions (`SKILL_SYNC_URL`, `MANUAL_SYNC_API_KEY`) and end as `exits` lists it; the others end with 0 done, 1 failed.
+Wrong arguments end with 64.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ from shared.cli.announce import announce
 from shared.cli.arguments import Parser
 from shared.cli.exits import Exit, epilog, exit_of
 from shared.cli.gc import add_gc, run_gc
-from shared.cli.operator import add_operator, run_operator
+from shared.cli.new_keys import add_keys, run_keys
+from shared.cli.operator import STATUS, add_operator, run_operator
+from shared.cli.output import Output
 from shared.cli.run import Options, run
 from shared.cli.service import COMMANDS, SETTINGS, add_service, run_service
 from shared.errors import SkillSyncError
@@ -41,14 +44,17 @@ def main(arguments: list[str] | None = None, *, transport: httpx.BaseTransport |
     catch_loggers("stderr")  # standard output is for what a command prints
     if options.command in COMMANDS:
         return run_service(options, transport)
+    # `validate --json` is one of its forms.
+    output = Output(as_json=getattr(options, "json", getattr(options, "format", "") == "json"))
     try:
-        return run_gc(options) if options.command == "gc" else _run_here(options)
+        return run_gc(options) if options.command == "gc" else _run_here(options, output, transport)
     except SkillSyncError as error:
-        print(f"error: {error.message} [{error.code}]", file=sys.stderr)
-        return exit_of(error) if options.command == "gc" else Exit.FAILED
+        output.refuse(error)
+        asks_functions = options.command == "operator" and options.operation == STATUS
+        return exit_of(error) if options.command == "gc" or asks_functions else Exit.FAILED
 
 
-def _run_here(options: argparse.Namespace) -> int:
+def _run_here(options: argparse.Namespace, output: Output, transport: httpx.BaseTransport | None) -> int:
     if options.command == "run":
         return run(
             Options(
@@ -62,8 +68,10 @@ def _run_here(options: argparse.Namespace) -> int:
     if options.command == "validate":
         return _validate(options)
     if options.command == "operator":
-        return run_operator(options)
-    return announce(options.data.resolve())
+        return run_operator(options, output, transport)
+    if options.command == "keys":
+        return run_keys(options, output)
+    return announce(options.data.resolve(), output)
 
 
 def _validate(options: argparse.Namespace) -> int:
@@ -99,15 +107,18 @@ def _parser() -> argparse.ArgumentParser:
         help="put a stand-in for GitHub between the repository and the functions: REST API, git and webhooks",
     )
     push = commands.add_parser("push", help="announce the branch head to a running `run`, as GitHub's webhook would")
+    push.add_argument("--json", action="store_true", help="print one JSON document, and nothing else")
     check = commands.add_parser(
         "validate", help="judge a local folder by the rules; ends with 1 when a skill is kept out"
     )
     check.add_argument("path", type=Path, help="folder of a repository of skills")
     check.add_argument("--format", choices=("table", "json", "sarif", "github"), default="table")
+    check.add_argument("--json", dest="format", action="store_const", const="json", help="the same as --format json")
     check.add_argument("--root", default="", help="folder to publish, as SKILLS_ROOT (default: all of it)")
     check.add_argument("--version-policy", choices=("strict", "declared", "derived"), default="derived")
     check.add_argument("--max-skill-size", type=int, default=102_400, help="bytes (default: %(default)s)")
     add_operator(commands)
+    add_keys(commands)
     add_service(commands)
     add_gc(commands)
     for command in (local, push):

@@ -19,8 +19,13 @@ if TYPE_CHECKING:
 _DEFERRED = 202
 
 
-def sync(client: Client, screen: Screen, _: argparse.Namespace) -> Exit:
-    """Let what is live agree with the branch head, and say what came of it."""
+def sync(client: Client, screen: Screen, options: argparse.Namespace) -> Exit:
+    """Let what is live agree with the branch head, and say what came of it; with --dry-run only what would."""
+    if options.dry_run:
+        with screen.busy("Asking what a sync would do"):
+            _, document = client.post("/api/sync", {"dry_run": True})
+        screen.result(document, *deployment_view.foretold(document))
+        return Exit.DONE
     with screen.busy("Syncing with the branch head"):
         status, document = client.post("/api/sync", {})
     if status == _DEFERRED:

@@ -20,16 +20,18 @@ from shared.errors import ConfigError, UnavailableError
 
 if TYPE_CHECKING:
     from shared.cli.local import Running
+    from shared.cli.output import Output
 
 _TIMEOUT_SECONDS = 15.0
 _OK = 300
 
 
-def announce(data: Path) -> int:
+def announce(data: Path, output: Output) -> int:
     """Push to the stand-in for GitHub, or send the push webhook, and print the answer.
 
     Args:
         data: The data folder of the running installation.
+        output: Where it is printed.
 
     Returns:
         0 when it was accepted, 1 when it was not.
@@ -44,7 +46,7 @@ def announce(data: Path) -> int:
             "REPO_REMOTE", f"{running.source} is remote; its own webhook announces pushes, and the timer finds them"
         )
     if running.github:
-        return _push(running)
+        return _push(running, output)
     body = json.dumps(push_payload(Path(running.source), running.branch, running.repo)).encode()
     try:
         answer = httpx.post(
@@ -55,14 +57,24 @@ def announce(data: Path) -> int:
         )
     except httpx.HTTPError as error:
         raise UnavailableError("NOT_RUNNING", f"{running.url} does not answer ({type(error).__name__})") from None
-    print(f"{answer.status_code} {answer.text.strip()}")
+    output.result(
+        {"status": answer.status_code, "answer": _document(answer)}, f"{answer.status_code} {answer.text.strip()}"
+    )
     return 0 if answer.status_code < _OK else 1
 
 
-def _push(running: Running) -> int:
+def _push(running: Running, output: Output) -> int:
     branch = running.branch or git(Path(running.source), "symbolic-ref", "--short", "HEAD")
-    print(git(Path(running.source), "push", "--porcelain", running.github, f"HEAD:refs/heads/{branch}"))
+    told = git(Path(running.source), "push", "--porcelain", running.github, f"HEAD:refs/heads/{branch}")
+    output.result({"pushed": branch, "told": told.splitlines()}, told)
     return 0
+
+
+def _document(answer: httpx.Response) -> object:
+    try:
+        return answer.json()
+    except ValueError:
+        return answer.text.strip()
 
 
 def push_payload(path: Path, branch: str, repo: str) -> dict[str, object]:

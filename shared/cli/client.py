@@ -6,7 +6,9 @@ What only asks is asked again after a fault. What changes something is asked onc
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -35,11 +37,12 @@ Document = dict[str, object]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """A status code, the body, and after how many seconds one may ask again (None where nothing was said)."""
+    """A status code, the body, after how many seconds one may ask again, and the sender's clock; None where not said."""
 
     status: int
     body: bytes
     retry_after: float | None = None
+    date: datetime | None = None
 
     def document(self) -> Document | None:
         """Read the body; None when it is no JSON object."""
@@ -89,6 +92,45 @@ class Client:
         """Whether there is a key to show."""
         return bool(self._settings.api_keys)
 
+    @property
+    def settings(self) -> Settings:
+        """The settings that it was made with."""
+        return self._settings
+
+    def under(self, key: str) -> Client:
+        """Return another client of the same functions, which shows this key."""
+        return Client(replace(self._settings, api_keys=(key,)), self._transport, self._pause)
+
+    def at(self, name: str, url: str) -> Client:
+        """Return another client, of what answers at this address.
+
+        Args:
+            name: Of the setting that the address comes from.
+            url: The address.
+
+        Raises:
+            ConfigError: `CONFIG_INVALID`.
+        """
+        _base(url, name)
+        return Client(replace(self._settings, skill_sync_url=url), self._transport, self._pause)
+
+    def probe(self, method: str, path: str, *, headers: Mapping[str, str] | None = None, body: bytes = b"") -> Answer:
+        """Ask once, without the key, and return what came, whatever it is.
+
+        Args:
+            method: Of HTTP.
+            path: Below the address.
+            headers: Beside the usual ones.
+            body: What is sent.
+
+        Raises:
+            UnavailableError: `UNREACHABLE`, `ANSWER_TOO_LARGE`.
+        """
+        try:
+            return self._exchange(method, path, headers=dict(headers or {}), content=body)
+        except httpx.HTTPError as error:
+            raise self._unreachable(error) from None
+
     def health(self) -> Document:
         """Ask for the health, which needs no key; of an unhealthy service too, which says so with 503.
 
@@ -127,7 +169,7 @@ class Client:
             raise UnavailableError(
                 "OUTCOME_UNKNOWN",
                 f"{self.address} was asked, and no answer came ({type(error).__name__}): it may have been done, "
-                "or still be; look with `history` before you ask again",
+                "or still be; look with `history`, or `rotate status`, before you ask again",
             ) from None
         return answer.status, self._understood(answer, also=_ACCEPTED)
 
@@ -170,7 +212,8 @@ class Client:
                     raise httpx.ReadTimeout("the answer drips in", request=request)
         finally:
             answer.close()
-        return Answer(status=answer.status_code, body=bytes(body), retry_after=_seconds(answer.headers))
+        told = answer.headers
+        return Answer(status=answer.status_code, body=bytes(body), retry_after=_seconds(told), date=_date(told))
 
     def _understood(self, answer: Answer, also: int = _OK) -> Document:
         if answer.status in _REDIRECTS:
@@ -214,16 +257,24 @@ class Client:
         return self._client
 
 
-def _base(text: str) -> httpx.URL:
+def _base(text: str, name: str = "SKILL_SYNC_URL") -> httpx.URL:
     try:
         url = httpx.URL(text)
     except (httpx.InvalidURL, ValueError):
         url = httpx.URL()
     if url.scheme not in {"http", "https"} or not url.host or url.query or url.fragment:
-        raise ConfigError("CONFIG_INVALID", "SKILL_SYNC_URL: expected an address such as https://HOST/PATH")
+        raise ConfigError("CONFIG_INVALID", f"{name}: expected an address such as https://HOST/PATH")
     return url
 
 
 def _seconds(headers: httpx.Headers) -> float | None:
     told = headers.get("Retry-After", "")
     return float(told[:9]) if told.isascii() and told.isdigit() else None
+
+
+def _date(headers: httpx.Headers) -> datetime | None:
+    try:
+        told = parsedate_to_datetime(headers.get("Date", ""))
+    except (ValueError, OverflowError):
+        return None
+    return told if told.tzinfo else told.replace(tzinfo=UTC)

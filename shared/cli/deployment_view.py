@@ -84,6 +84,21 @@ def preview(document: Mapping[str, object]) -> Iterator[RenderableType]:
     yield line("To undo it afterwards: rollback", part(document, "from").get("id"))
 
 
+def foretold(document: Mapping[str, object]) -> Iterator[RenderableType]:
+    """Yield what a sync would do."""
+    at, live = commit(document.get("commit")), document.get("deploymentId")
+    if document.get("status") == "unchanged":
+        yield line("A sync with commit", at, "would change nothing:", live, "stays live.")
+    else:
+        yield line("A sync with commit", at, f"would make a new deployment; live is {live or 'none yet'}.")
+        yield from changes(items(document, "skills"), items(document, "removed"))
+        held = {str(each.get("name")): each for each in items(document, "rejected") if isinstance(each, dict)}
+        if held:
+            yield Text()
+            yield from withheld(held)
+    yield line("Nothing was changed.")
+
+
 def outcome(document: Mapping[str, object]) -> Iterator[RenderableType]:
     """Yield what a sync, a release or a rollback did."""
     yield line(cell(document.get("status")), document.get("deploymentId"), "at commit", commit(document.get("commit")))

@@ -27,13 +27,19 @@ class Exit(IntEnum):
 
 
 MEANINGS: tuple[tuple[Exit, str], ...] = (
-    (Exit.DONE, "done; `status`: healthy"),
-    (Exit.FAILED, "refused, not confirmed, or not all came about, as was said; `status`: degraded"),
+    (Exit.DONE, "done; `status`: healthy; `doctor`: nothing failed"),
+    (
+        Exit.FAILED,
+        "refused, not confirmed, or not all came about, as was said; `status`: degraded; `doctor`: a check failed",
+    ),
     (Exit.UNHEALTHY, "`status`: unhealthy"),
     (Exit.PAUSED, "deployments are paused: reasons and next action were printed"),
     (Exit.USAGE, "the arguments are wrong, or a rollback would need --yes"),
     (Exit.UNAVAILABLE, "the functions, or what they stand on, do not answer as they should; try again later"),
-    (Exit.BUSY, "not finished in time, or somebody else was first; a deferred sync is finished by the next poll"),
+    (
+        Exit.BUSY,
+        "not finished in time, or too early, or somebody else was first; a deferred sync is finished by the next poll",
+    ),
     (Exit.DENIED, "the key was refused"),
     (Exit.CONFIG, "a setting is missing or wrong"),
     (Exit.INTERRUPTED, "ended by Ctrl-C; what was asked of the functions may still happen"),
@@ -52,7 +58,7 @@ def exit_table() -> str:
 
 def exit_of(error: SkillSyncError) -> Exit:
     """Say how a command ends that failed with this error."""
-    if error.code == "BUSY":
+    if error.code in {"BUSY", "ROTATION_QUIET"}:
         return Exit.BUSY
     return next((status for kind, status in _BY_KIND if isinstance(error, kind)), Exit.FAILED)
 

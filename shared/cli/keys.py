@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PULLER = "local"
+_SECRET_BYTES = 32
 _NAMES = (
     "GITHUB_WEBHOOK_SECRET",
     "MANUAL_SYNC_API_KEY",
@@ -46,11 +47,16 @@ def load_keys(path: Path) -> dict[str, str]:
     return {name: found[name] for name in _NAMES}
 
 
+def new_secret() -> str:
+    """Make a secret of 256 bits: 64 hex digits, which no shell, URL or command line takes for anything else."""
+    return secrets.token_hex(_SECRET_BYTES)
+
+
 def _make(path: Path) -> None:
-    puller_key = secrets.token_urlsafe(32)
+    puller_key = new_secret()
     values = (
-        secrets.token_urlsafe(32),
-        secrets.token_urlsafe(32),
+        new_secret(),
+        new_secret(),
         new_seed(),
         PULLER,
         puller_key,

@@ -16,10 +16,27 @@ from shared.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 _BAD_REQUEST, _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _CONFLICT, _TOO_MANY = 400, 401, 403, 404, 409, 429
 _SERVER_FAULT = 500
+
+
+_LONG_SECONDS = 120
+
+
+class FailedChecksError(ConflictError):
+    """Something was tried before a change, and failed; nothing was changed.
+
+    Args:
+        code: Stable code.
+        message: What was refused.
+        checks: What was tried, as the functions tell it.
+    """
+
+    def __init__(self, code: str, message: str, *, checks: Sequence[object]) -> None:
+        super().__init__(code, message)
+        self.checks = tuple(checks)
 
 
 def refusal_of(
@@ -41,8 +58,9 @@ def refusal_of(
     if not code:
         return UnavailableError("ANSWER_INVALID", f"{address} answered {status}, and not as the functions do")
     if status >= _SERVER_FAULT or status == _TOO_MANY:
-        again = "" if retry_after is None else f"; try again in {retry_after:.0f} s"
-        return UnavailableError(code, f"{message}{again}")
+        return UnavailableError(code, f"{message}{_again(retry_after)}")
+    if status == _CONFLICT:
+        message = f"{message}{_again(retry_after)}"
     return _theirs(status, code, message, said)
 
 
@@ -51,6 +69,9 @@ def _theirs(status: int, code: str, message: str, said: Mapping[str, object]) ->
         reasons = said.get("reasons")
         named = tuple(str(reason) for reason in reasons) if isinstance(reasons, list) else ()
         return PausedError(message, reasons=named, next_action=str(said.get("next_action") or ""))
+    checks = said.get("checks")
+    if isinstance(checks, list):
+        return FailedChecksError(code, message, checks=checks)
     if code == "ROUTE_UNKNOWN":
         return UnavailableError(
             code, "this function does not serve that route: SKILL_SYNC_URL must lead to all of them"
@@ -60,3 +81,11 @@ def _theirs(status: int, code: str, message: str, said: Mapping[str, object]) ->
     if status == _BAD_REQUEST:
         return InputError(code, message)
     return ConflictError(code, message) if status == _CONFLICT else RejectedError(code, message)
+
+
+def _again(retry_after: float | None) -> str:
+    if retry_after is None:
+        return ""
+    if retry_after <= _LONG_SECONDS:
+        return f"; try again in {retry_after:.0f} s"
+    return f"; try again in {-(-retry_after // 60):.0f} min"

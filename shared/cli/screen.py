@@ -6,6 +6,7 @@ log, and given to rich as text, so that it can neither act on the terminal nor b
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from contextlib import contextmanager
@@ -58,6 +59,13 @@ class Screen:
             return
         for part in shown:
             self._out.print(part)
+
+    def verbatim(self, text: str) -> None:
+        """Print a file's text as it is, its line ends too."""
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(newline="")
+        sys.stdout.write(text)
+        sys.stdout.flush()
 
     def aside(self, *shown: RenderableType) -> None:
         """Print what is not the result."""

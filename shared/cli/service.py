@@ -9,13 +9,14 @@ import sys
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from shared.cli import acting, asking
+from shared.cli import acting, asking, check_view, doctor, rotate
 from shared.cli.client import Client
 from shared.cli.exits import Exit, epilog, exit_of
+from shared.cli.refusals import FailedChecksError
 from shared.cli.screen import BAD, DOUBTFUL, Screen, line, shown
 from shared.config import current_settings
 from shared.core.names import parse_deployment
-from shared.errors import InputError, PausedError, SkillSyncError
+from shared.errors import ConfigError, InputError, PausedError, SkillSyncError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,7 +74,8 @@ COMMANDS: dict[str, tuple[Callable[[Client, Screen, argparse.Namespace], Exit], 
         "sync with the branch head now",
         (
             "Lets what is live agree with the branch head, as a webhook or a poll does. Doing it twice changes nothing.\n"
-            "Where it is not finished in time (25 s) the next poll finishes it, and the status is 75."
+            "Where it is not finished in time (25 s) the next poll finishes it, and the status is 75.\n\n"
+            "  sync --dry-run      only say what it would do; nothing is written anywhere"
         ),
     ),
     "release": (
@@ -93,6 +95,29 @@ COMMANDS: dict[str, tuple[Callable[[Client, Screen, argparse.Namespace], Exit], 
             "  rollback 1-40\n  rollback 1-40 --dry-run    look only\n  rollback 1-40 --yes        do not ask"
         ),
     ),
+    "rotate": (
+        rotate.rotate,
+        "replace a credential step by step, or see when each is due",
+        (
+            "Replaces a credential while the old value is still accepted, one credential at a time:\n\n"
+            "  rotate status [NAME]       what is known of all credentials, or of one\n"
+            "  rotate begin NAME          open it; then put the new value in, as the first line, and switch its users\n"
+            "  rotate verify NAME         try a made-up value, which must be refused, and the new one\n"
+            "  rotate finish NAME         close it, once nobody uses the old value any more; then remove the old line\n"
+            "  rotate abort NAME          give it up; the old value stays\n"
+            "  rotate calendar            when each is due; --ics for a calendar, --crontab for cron\n\n"
+            "With --value-file FILE, `verify` also tries the new value from here; only its fingerprint, the first 8 hex\n"
+            "digits of its SHA-256, is sent beside that. A puller's key is tried at RELEASE_URL, where it is set."
+        ),
+    ),
+    "doctor": (
+        doctor.doctor,
+        "what is wrong, and what to do about it",
+        (
+            "Looks at the settings here, the address, the clocks and the key, and lets the functions examine themselves. It\n"
+            "says what it can where they do not answer, or refuse the key. Nothing is changed."
+        ),
+    ),
 }
 
 
@@ -106,10 +131,12 @@ def add_service(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     )
     added["diff"].add_argument("older", type=_deployment, metavar="A", help="from this deployment")
     added["diff"].add_argument("newer", type=_deployment, metavar="B", nargs="?", help="to this one")
+    added["sync"].add_argument("--dry-run", action="store_true", help="only say what it would do")
     added["release"].add_argument("skills", nargs="+", metavar="SKILL", help="a skill's id, as `withheld` lists it")
     added["rollback"].add_argument("deployment", type=_deployment, metavar="ID", help="the deployment to go back to")
     added["rollback"].add_argument("--yes", action="store_true", help="do it without being asked")
     added["rollback"].add_argument("--dry-run", action="store_true", help="only show what would change")
+    rotate.add_arguments(added["rotate"])
 
 
 def run_service(options: argparse.Namespace, transport: httpx.BaseTransport | None = None) -> int:
@@ -126,9 +153,14 @@ def run_service(options: argparse.Namespace, transport: httpx.BaseTransport | No
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a path may hold what this terminal's encoding does not
     try:
-        command = COMMANDS[options.command][0]
-        with closing(Client(current_settings(), transport)) as client:
-            return int(command(client, screen, options))
+        try:
+            client = Client(current_settings(), transport)
+        except ConfigError as error:
+            if options.command != "doctor":
+                raise
+            return int(doctor.unconfigured(screen, error))
+        with closing(client):
+            return int(COMMANDS[options.command][0](client, screen, options))
     except SkillSyncError as error:
         _tell(screen, error)
         return int(exit_of(error))
@@ -147,6 +179,9 @@ def _tell(screen: Screen, error: SkillSyncError) -> None:
     if isinstance(error, PausedError):
         screen.aside(line("reasons:", ", ".join(error.reasons)), line("next:", error.next_action, style=DOUBTFUL))
         document |= {"reasons": list(error.reasons), "next_action": error.next_action}
+    if isinstance(error, FailedChecksError):
+        screen.aside(*check_view.checks(error.checks))
+        document |= {"checks": list(error.checks)}
     if screen.as_json:
         screen.result(document)
 

@@ -1,12 +1,13 @@
-"""The operator's folder: the encrypted key and every version of the trust, so that all but the upload works offline."""
+"""The operator's folder: every version of the trust beside the encrypted keys, so that all but the upload works offline."""
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from shared.adapters.operator_key import make_operator_key, open_operator_key
+from shared.adapters.operator_key import make_operator_key
 from shared.core.names import CURRENT, timestamp, trust_name
 from shared.core.trust import first_trust, next_trust, sign_trust
 from shared.core.verify import UnverifiedPointer, is_by_any_signer, is_by_current_signer
@@ -82,7 +83,12 @@ def begin(path: Path, passphrase: str, line: Line, signer_key: bytes, signer_id:
         line: What the chain is about.
         signer_key: The functions' raw public key.
         signer_id: Its name.
+
+    Raises:
+        ConfigError: `PASSPHRASE_WEAK`, or `OPERATOR_KEY_EXISTS`: a key, or a chain, is there already.
     """
+    if not (path / KEY).exists() and (path / trust_name(1)).exists():
+        raise ConfigError("OPERATOR_KEY_EXISTS", f"{path} holds a chain with later keys; it is not overwritten")
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     operator = make_operator_key(path / KEY, passphrase)
     trust = Trust(
@@ -105,24 +111,24 @@ def draft(home: TrustHome, **changes: object) -> Trust:
     return _dated(replace(former, version=former.version + 1, past_signers={}, **changes))  # type: ignore[arg-type]
 
 
-def sign(home: TrustHome, following: Trust, operator: Ed25519Signer) -> TrustHome:
+def sign(home: TrustHome, following: Trust, *operators: Ed25519Signer) -> TrustHome:
     """Sign the next version and keep it.
+
+    Args:
+        home: Where.
+        following: The next version.
+        operators: The keys that sign it; one of them must be known to the newest version, one to the next.
 
     Raises:
         ConfigError: `OPERATOR_KEY_INVALID`, this key may not sign.
         UnverifiedError: `trust_invalid`, what is to be signed does not follow.
     """
-    if operator.key_id not in home.newest.operator_keys:
+    if not any(operator.key_id in home.newest.operator_keys for operator in operators):
         raise ConfigError("OPERATOR_KEY_INVALID", "the newest version of the trust does not name this operator key")
-    envelope = sign_trust(following, operator)
+    envelope = sign_trust(following, *operators)
     next_trust(home.newest, envelope)
     _write(home.path, following.version, envelope)
     return open_home(home.path)
-
-
-def operator_of(home: TrustHome, passphrase: str) -> Ed25519Signer:
-    """Open the operator's key."""
-    return open_operator_key(home.path / KEY, passphrase)
 
 
 def push(home: TrustHome, store: Store, *, force: bool = False) -> list[int]:
@@ -207,5 +213,18 @@ def _write(path: Path, version: int, envelope: bytes) -> None:
     target = path / trust_name(version)
     target.parent.mkdir(mode=0o700, exist_ok=True)
     created = target.with_suffix(".new")
-    created.write_bytes(envelope)
+    with created.open("wb") as stream:
+        stream.write(envelope)
+        stream.flush()
+        os.fsync(stream.fileno())
     created.replace(target)
+    settle(target.parent)
+
+
+def settle(path: Path) -> None:
+    """Make sure that what was made or renamed in a folder survives a crash of the machine."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from shared.core.alert_kinds import Topic
-    from shared.core.alerts import Cause
+    from shared.core.cause import Cause
 
 LEASE = timedelta(seconds=60)
 """So long a claim holds; every sender gives up long before."""

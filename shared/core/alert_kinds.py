@@ -32,6 +32,9 @@ class Topic(StrEnum):
     PAUSED = "paused"
     POINTER_EXPIRY = "pointer-expiry"
     DRIFT = "drift"
+    CREDENTIAL_DUE = "credential-due"
+    CREDENTIAL_POLICY = "credential-policy"
+    ROTATION_OPEN = "rotation-open"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,5 +141,26 @@ WORDS: dict[Topic, Words] = {
         meaning="Somebody or something beside skill-sync wrote to what it installed.",
         step="look at the event named here; the edits are kept under drift in the backup folder.",
         once=True,
+    ),
+    Topic.CREDENTIAL_DUE: Words(
+        tone=Tone.WARNING,
+        one="1 credential is due",
+        many="{n} credentials are due",
+        meaning="What has lapsed stops deployments, or the audit, without another word.",
+        step="rotate it: infra/runbooks/token-rotation.md.",
+    ),
+    Topic.CREDENTIAL_POLICY: Words(
+        tone=Tone.WARNING,
+        one="the GitHub token never expires",
+        many="the GitHub token never expires",
+        meaning="A token that is lost works for whoever finds it until somebody revokes it.",
+        step="make one that expires within 90 days, and rotate it.",
+    ),
+    Topic.ROTATION_OPEN: Words(
+        tone=Tone.WARNING,
+        one="1 rotation is not at its end",
+        many="{n} rotations are not at their end",
+        meaning="Two values are accepted for longer than a rotation takes.",
+        step="rotate status shows what is left: verify and finish, abort, or take the old value away.",
     ),
 }

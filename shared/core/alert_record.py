@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from shared.core.alert_book import Book, Entry
 from shared.core.alert_kinds import Topic
-from shared.core.alerts import Cause
 from shared.core.canonical import canonical_bytes, member, parse_object
+from shared.core.cause import Cause
 from shared.core.names import parse_timestamp
 from shared.errors import InputError
 

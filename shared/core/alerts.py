@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 from shared.core import withheld_note
 from shared.core.alert_kinds import Topic
+from shared.core.cause import Cause
+from shared.core.credential_alerts import CREDENTIAL_TOPICS, credential_causes
 from shared.core.health import SILENT_AFTER, STALE_AFTER_POLLS
 from shared.core.names import parse_deployment, parse_timestamp, timestamp
 from shared.core.plain_text import fingerprint, plain
@@ -38,25 +40,9 @@ _BY_REASON = {
     Reason.UNHEALTHY.value: Topic.UNHEALTHY,
     Reason.DELETION_GUARD.value: Topic.DELETION_GUARD,
 }
-_TOLD_BY_SUMMARY = frozenset({Topic.FAILED, Topic.POLLER_STALE})
+_TOLD_BY_SUMMARY = frozenset({Topic.FAILED, Topic.POLLER_STALE, *CREDENTIAL_TOPICS})
 _TOLD_BY_NOTE = frozenset(_BY_REASON.values())
 _TOLD_BY_ALL = frozenset(Topic)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cause:
-    """One thing that a person should know.
-
-    `key` names it as long as it lasts. Where another cause with the same `subject` takes its place, its end is no news.
-    `since` is when it began, as far as is known; `count` is how many things the line speaks of.
-    """
-
-    key: str
-    topic: Topic
-    subject: str
-    line: str
-    since: str
-    count: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +84,7 @@ def causes_of(evidence: Evidence, now: datetime) -> list[Cause]:
         *_failed(evidence.summary, now),
         *halted,
         *_audit(evidence, now),
+        *credential_causes(evidence.summary, now),
         *(cause for report in evidence.reports for cause in _puller(report, now)),
     ]
 

@@ -47,17 +47,32 @@ def authenticate_puller(authorization: str | None, hashes: Sequence[str]) -> str
     """
     if authorization is None or not authorization.startswith(_BEARER):
         raise DeniedError("PULLER_KEY_MISSING", "send the puller's key as bearer token")
-    digest = key_digest(authorization.removeprefix(_BEARER).strip())
+    digest = bearer_digest(authorization)
     matching = [puller for puller, known in map(_split, hashes) if hmac.compare_digest(digest, known)]
     if not matching:
         raise DeniedError("PULLER_KEY_INVALID", "the bearer token is no current puller's key")
     return matching[0]
 
 
+def bearer_digest(authorization: str) -> str:
+    """Return the SHA-256 of the key in a bearer token, hex."""
+    return key_digest(authorization.removeprefix(_BEARER).strip())
+
+
 def puller_ids(hashes: Sequence[str]) -> tuple[str, ...]:
     """Return whom lines of `PULLER_KEY_HASHES` name, each once; a line that is none names nobody, and lets nobody in."""
     named = (line.partition(":")[0] for line in hashes)
     return tuple(dict.fromkeys(puller for puller in named if is_slug(puller)))
+
+
+def puller_keys(hashes: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Return the hashes of each puller's keys, as the lines of `PULLER_KEY_HASHES` stand, without those that are none."""
+    found: dict[str, tuple[str, ...]] = {}
+    for line in hashes:
+        puller, _, digest = line.partition(":")
+        if is_slug(puller) and len(digest) == _DIGEST_CHARS:
+            found[puller] = (*found.get(puller, ()), digest.lower())
+    return found
 
 
 def key_digest(key: str) -> str:

@@ -15,6 +15,9 @@ from shared.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import datetime
+
+    from shared.model import Trust
 
 PULLER_PREFIX = "PULLER_KEY."
 """Behind it stands the puller's id: every puller has a key of its own."""
@@ -48,6 +51,14 @@ class Check:
     code: str = ""
     text: str = ""
     fix: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenNote:
+    """What the issuer of a token says of it with each answer: when it ends; None when it said nothing."""
+
+    fingerprint: str
+    expires_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,6 +187,23 @@ def weakness(value: str) -> Check | None:
             fix="make a new one with `keys new`",
         )
     return None
+
+
+def named_by(trust: Trust) -> dict[str, tuple[str, ...]]:
+    """Return the fingerprints of the keys that the trust names, newest first: a key is added behind the others.
+
+    Args:
+        trust: The newest version.
+    """
+    return {
+        "SIGNING_KEY": shortened(reversed([*trust.signer_keys])),
+        "OPERATOR_KEY": shortened(reversed([*trust.operator_keys])),
+    }
+
+
+def shortened(digests: Iterable[str]) -> tuple[str, ...]:
+    """Return the fingerprints of what these digests, hex, are of."""
+    return tuple(digest[:FINGERPRINT_CHARS] for digest in digests)
 
 
 def failed(checks: Iterable[Check]) -> list[Check]:

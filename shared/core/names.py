@@ -21,6 +21,9 @@ MAX_SLUG_CHARS = 64
 CURRENT = "current.json"
 SUMMARY = "summary.json"
 ALERTS = "alerts.json"
+ROTATIONS = "rotation/"
+ROTATION = "rotation/active.json"
+"""The rotation that is under way: one name, so that there is one at a time."""
 
 
 def check_name(name: str) -> str:
@@ -68,6 +71,11 @@ def pause_name(epoch: int, reason: str) -> str:
 def puller_name(puller: str) -> str:
     """Where a puller's last report lies."""
     return f"pullers/{puller}.json"
+
+
+def rotation_name(credential: str) -> str:
+    """Name the record of a credential's last rotation."""
+    return check_name(f"{ROTATIONS}{credential}.json")
 
 
 def event_name(at: str, key: str) -> str:

@@ -48,7 +48,7 @@ class Summary:
     `webhook` and `poller` hold the last times, `source` until when the source's API has told us to stay away, `audit` how
     far the audit graph was fed and what went wrong with it; `days` counters by day, `latency` among them. `latches` are the
     functions' own pauses, `withheld` is what the newest deployment withholds, as `core.withheld_note` keeps it; `gc` who last
-    claimed a day's collection of garbage, and when.
+    claimed a day's collection of garbage, and when; `credentials` what `core.credential_notes` keeps.
     """
 
     deployments: tuple[Line, ...] = ()
@@ -60,6 +60,7 @@ class Summary:
     latches: tuple[Latch, ...] = ()
     withheld: dict[str, object] = field(default_factory=dict)
     gc: dict[str, object] = field(default_factory=dict)
+    credentials: dict[str, object] = field(default_factory=dict)
 
     @property
     def newest(self) -> tuple[int, int]:
@@ -85,6 +86,7 @@ def summary_bytes(summary: Summary) -> bytes:
             "latches": latches_document(summary.latches),
             "withheld": summary.withheld,
             "gc": summary.gc,
+            "credentials": summary.credentials,
         }
     )
 
@@ -109,6 +111,7 @@ def parse_summary(data: bytes) -> Summary:
             latches=parse_latches(document.get("latches")),
             withheld=_mapping(document.get("withheld")),
             gc=_noted(document.get("gc")),
+            credentials=_mapping(document.get("credentials")),
         )
         return summary if document.get("schema") == SCHEMA and summary.newest >= (0, 0) else Summary()
     except (InputError, KeyError):

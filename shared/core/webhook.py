@@ -26,8 +26,8 @@ _HOOK = re.compile(r"[1-9][0-9]{0,17}")
 _NO_COMMIT = "0" * 40
 
 
-def check_signature(header: str | None, body: bytes, secrets: Sequence[str]) -> None:
-    """Prove that the sender knows one of the secrets.
+def check_signature(header: str | None, body: bytes, secrets: Sequence[str]) -> str:
+    """Prove that the sender knows one of the secrets, and return that one.
 
     Every secret is tried, whichever holds, so that the time tells nothing. SHA-1 is never accepted, whatever the prefix.
 
@@ -48,6 +48,7 @@ def check_signature(header: str | None, body: bytes, secrets: Sequence[str]) -> 
     held = [hmac.compare_digest(hmac.digest(key.encode(), body, hashlib.sha256), claimed) for key in secrets]
     if not any(held):
         raise DeniedError("SIGNATURE_INVALID", "X-Hub-Signature-256 does not match the body under any current secret")
+    return secrets[held.index(True)]
 
 
 def parse_push(body: bytes) -> Push | None:
@@ -76,6 +77,16 @@ def parse_push(body: bytes) -> Push | None:
         )
     except InputError as error:
         raise InputError("PAYLOAD_INVALID", error.message) from None
+
+
+def is_ping(body: bytes) -> bool:
+    """Whether a genuine call, which is no push, is the ping of a hook: GitHub sends one when a hook is made, and when asked to.
+
+    A hook has a number from 1 on; a ping of our own names hook 0, and proves nothing about GitHub.
+    """
+    payload = parse_object(body, what="the webhook's body")
+    number = payload.get("hook_id")
+    return isinstance(payload.get("zen"), str) and type(number) is int and number > 0
 
 
 def hook_number(header: str | None) -> int | None:

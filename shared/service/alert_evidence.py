@@ -9,17 +9,16 @@ from shared.core.alert_book import EVENT_OVERLAP, events_from
 from shared.core.alerts import Evidence, drift_cause
 from shared.core.canonical import parse_object
 from shared.core.events import FOLDER, is_event_name, names_from, time_of
-from shared.core.names import SUMMARY
 from shared.core.states import in_force, state_of
-from shared.core.summary import Summary, parse_summary
 from shared.errors import InputError
+from shared.service.summary_store import read_summary
 from shared.service.survey import survey
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from shared.core.alert_book import Book
-    from shared.core.alerts import Cause
+    from shared.core.cause import Cause
     from shared.ports import Store
     from shared.service.alerting import Watch
 
@@ -47,16 +46,10 @@ def everything(watch: Watch, now: datetime) -> Evidence:
 
 def summary_alone(watch: Watch, now: datetime) -> Evidence:  # noqa: ARG001 - in the place of `everything`
     """Read the summary, which tells of withheld skills, of failures, and whether anybody polls."""
-    summary = stored_summary(watch.store)
+    summary, _ = read_summary(watch.store)
     latches = in_force(summary.latches, watch.trust)
     state = state_of((), latches, watch.trust)
     return Evidence(summary=summary, poll_seconds=watch.poll_seconds, state=state)
-
-
-def stored_summary(store: Store) -> Summary:
-    """Read the summary; an empty one when there is none."""
-    stored = store.get(SUMMARY)
-    return Summary() if stored is None else parse_summary(stored.data)
 
 
 def fresh_drift(store: Store, book: Book, now: datetime) -> tuple[list[Cause], datetime]:

@@ -17,9 +17,10 @@ from shared.core.letters import letter_of
 from shared.core.names import ALERTS
 from shared.errors import ConflictError, DeadlineError, SkillSyncError
 from shared.model import DeploymentId, Trigger
-from shared.service.alert_evidence import everything, fresh_drift, stored_summary, summary_alone
+from shared.service.alert_evidence import everything, fresh_drift, summary_alone
 from shared.service.context import random_token
 from shared.service.objects import swap
+from shared.service.summary_store import read_summary
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -112,7 +113,7 @@ def tell_of_poller(watch: Watch) -> None:
     """
 
     def look() -> None:
-        if is_poller_stale(stored_summary(watch.store), watch.poll_seconds, watch.clock.now()):
+        if is_poller_stale(read_summary(watch.store)[0], watch.poll_seconds, watch.clock.now()):
             _look_and_tell(watch, WEBHOOK_SECONDS, complete=False)
 
     _guarded(look)

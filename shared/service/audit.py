@@ -19,7 +19,7 @@ from shared.errors import ConflictError, RejectedError, SkillSyncError, Unavaila
 from shared.service.audit_backlog import Backlog
 from shared.service.live import read_live
 from shared.service.objects import read_manifest
-from shared.service.record import change_summary
+from shared.service.summary_store import change_summary
 
 if TYPE_CHECKING:
     from shared.core.decide import Decision
@@ -150,7 +150,7 @@ def _note(context: Context, live: Live, change: Change) -> None:
         return told if fed_number(told) >= fed_number(summary) else summary
 
     if unless_newer(live.summary) != live.summary:
-        change_summary(context, unless_newer)
+        change_summary(context.store, unless_newer)
 
 
 def _removed_from(context: Context, live: Live, decision: Decision) -> dict[SkillId, LiveSkill]:

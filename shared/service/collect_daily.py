@@ -13,7 +13,7 @@ from shared.errors import ConflictError, SkillSyncError
 from shared.service.collect import Reach, collect
 from shared.service.context import Deadline
 from shared.service.objects import swap
-from shared.service.record import read_summary
+from shared.service.summary_store import read_summary
 
 if TYPE_CHECKING:
     from shared.service.context import Context
@@ -48,7 +48,7 @@ def collect_daily(context: Context, deadline: Deadline) -> None:
 def _is_claimed(context: Context) -> bool:
     """Whether this call is the one that does it today."""
     now = context.clock.now()
-    summary, generation = read_summary(context)
+    summary, generation = read_summary(context.store)
     if not is_due(summary, now):
         return False
     claim = summary_bytes(with_claim(summary, now, context.token()))

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from shared.errors import DeadlineError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
+    from shared.core.credential_notes import Use
     from shared.core.rules import Terms
     from shared.model import Trust
     from shared.ports import Alert, Audit, Clock, Hooks, Judge, Nudge, Quota, Signer, Source, Store, Together
@@ -26,7 +27,8 @@ class Context:
     """The ports and settings of one call. `poll_seconds` is the polling interval, `root` the publish root.
 
     `quota` and `hooks` are None where the source has no API, `nudge` where no puller is to be told, `audit` where no graph
-    is kept, `alert` where no person is told. `token` makes the bytes of two competing deployments differ.
+    is kept, `alert` where no person is told. `uses` says under which credentials the call came in, `held` which ones the
+    function holds, both by fingerprints. `token` makes the bytes of two competing deployments differ.
     """
 
     store: Store
@@ -44,6 +46,8 @@ class Context:
     nudge: Nudge | None = None
     audit: Audit | None = None
     alert: Alert | None = None
+    uses: tuple[Use, ...] = ()
+    held: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     token: Callable[[], str] = random_token
 
 

@@ -14,7 +14,7 @@ from shared.core.verify import UnverifiedPointer, read_pointer
 from shared.errors import UnverifiedError
 from shared.service.objects import read_manifest, swap
 from shared.service.pause import accusation_of, paused, record_pause, refuse_while_latched
-from shared.service.record import change_summary
+from shared.service.summary_store import change_summary
 from shared.service.survey import survey
 from shared.service.trust import walk
 
@@ -69,6 +69,26 @@ def read_live(context: Context, *, thorough: bool = False) -> Live:
     return _settled(context, found)
 
 
+def peek_live(context: Context) -> Live:
+    """Tell what `read_live` would return, and write nothing: no latch, no evidence, and nothing is put back.
+
+    Raises:
+        PausedError: as `read_live`.
+        UnverifiedError: as `read_live`.
+    """
+    live = _quick(context)
+    if live is not None:
+        return live
+    found = survey(context.store, context.trust, context.together, context.clock.now(), audit=context.audit)
+    if _is_blocked(found):
+        raise paused(found, context.trust)
+    restored = found.verdict.restore
+    if restored is None or not _trust_stands(context):
+        return _found_live(found)
+    read_manifest(context.store, restored.pointer.manifest.sha256)
+    return replace(_with_pointer(found, restored.pointer), envelope=restored.envelope)
+
+
 def _trust_stands(context: Context) -> bool:
     """Whether no newer trust explains what was found; only then may the store be accused, or put right.
 
@@ -106,20 +126,28 @@ def _settled(context: Context, found: Survey) -> Live:
         if is_news and _trust_stands(context):
             record_pause(context, accusation_of(found))
         raise paused(found, context.trust)
-    verdict = found.verdict
     if is_news:
         # Latches that nothing signed stands behind: anybody with a way into the bucket could have written them.
-        change_summary(context, lambda summary: replace(summary, latches=found.latches))
+        change_summary(context.store, lambda summary: replace(summary, latches=found.latches))
+    return _found_live(found)
+
+
+def _found_live(found: Survey) -> Live:
+    verdict = found.verdict
     if verdict.pointer is None and verdict.reason not in {"", PENDING}:
         raise UnverifiedError(verdict.reason, verdict.detail)
+    return _with_pointer(found, verdict.pointer)
+
+
+def _with_pointer(found: Survey, pointer: Pointer | None) -> Live:
     return Live(
-        pointer=verdict.pointer,
+        pointer=pointer,
         envelope=b"" if found.current is None else found.current.data,
         generation=0 if found.current is None else found.current.generation,
         summary=found.summary,
         summary_generation=found.summary_generation,
-        formers=verdict.formers,
-        orphan=verdict.orphan,
+        formers=found.verdict.formers,
+        orphan=found.verdict.orphan,
         reports=found.reports,
     )
 

@@ -9,7 +9,7 @@ from shared.core.events import event
 from shared.core.names import timestamp
 from shared.core.summary import lost_deliveries, with_lost
 from shared.errors import SkillSyncError
-from shared.service.record import change_summary, read_summary
+from shared.service.summary_store import change_summary, read_summary
 from shared.service.telling import tell
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def record_lost_webhooks(context: Context, deadline: Deadline) -> None:
     if context.hooks is None or deadline.remaining() <= 0:
         return
     try:
-        summary, _ = read_summary(context)
+        summary, _ = read_summary(context.store)
         hook = summary.webhook.get("hook")
         found = context.hooks.failed_deliveries(hook if isinstance(hook, int) else None)
         known = lost_deliveries(summary)
@@ -53,5 +53,5 @@ def _record(context: Context, fresh: Sequence[FailedDelivery]) -> None:
         details: dict[str, object] = {"delivery": item.guid, "status_code": item.status_code}
         name, data = event(timestamp(item.delivered_at), f"webhook-lost-{item.id}", "webhook-lost", details)
         tell(context.store, name, data, context.clock.now())
-    change_summary(context, lambda summary: with_lost(summary, fresh))
+    change_summary(context.store, lambda summary: with_lost(summary, fresh))
     log.warning("Webhook calls were lost; the poll has brought their commits", count=len(fresh))

@@ -13,7 +13,7 @@ from shared.core.names import pause_name, timestamp
 from shared.core.states import LATCHING, VIOLATION, in_force, next_action, state_of, with_latch
 from shared.errors import PausedError, SkillSyncError
 from shared.service.objects import create_once
-from shared.service.record import change_summary
+from shared.service.summary_store import change_summary
 from shared.service.telling import tell
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def record_pause(context: Context, found: Accusation) -> None:
                 tell(context.store, *told, context.clock.now())
             create_once(context.store, name, _evidence(found, trust, at))
         change_summary(
-            context, lambda summary: replace(summary, latches=with_latch(summary.latches, reason, trust, at))
+            context.store, lambda summary: replace(summary, latches=with_latch(summary.latches, reason, trust, at))
         )
     except SkillSyncError as error:
         log.warning("The pause was not written down", code=error.code, reason=reason)

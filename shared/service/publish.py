@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from shared.core.decide import Decision
     from shared.core.rewind import Witness
     from shared.core.summary import Change
-    from shared.model import CommitSha, DeploymentId, Digest, Pointer, Trigger
+    from shared.model import CommitSha, DeploymentId, Digest, Manifest, Pointer, Trigger
     from shared.service.context import Context, Deadline
     from shared.service.live import Live
 
@@ -69,9 +69,7 @@ def publish(
         ConflictError: another deployment came first; gather again.
         DeadlineError: the time was over before the pointer moved.
     """
-    data = manifest_bytes(decision.manifest)
-    if len(data) > MAX_MANIFEST_BYTES:
-        raise InputError("MANIFEST_TOO_LARGE", f"a manifest has at most {MAX_MANIFEST_BYTES} bytes, got {len(data)}")
+    data = publishable(decision.manifest)
     context.together(_preparations(context, live, decision, [*archives, data]))
     deadline.check()
     manifest = ManifestRef(sha256=digest_of(data), size=len(data), skills=len(decision.manifest.skills))
@@ -90,6 +88,18 @@ def publish(
     if rival is not None:
         record_pause(context, fork_of(pointer, envelope, rival))
     return pointer
+
+
+def publishable(manifest: Manifest) -> bytes:
+    """Return a manifest's bytes.
+
+    Raises:
+        InputError: `MANIFEST_TOO_LARGE`; no puller would take it.
+    """
+    data = manifest_bytes(manifest)
+    if len(data) > MAX_MANIFEST_BYTES:
+        raise InputError("MANIFEST_TOO_LARGE", f"a manifest has at most {MAX_MANIFEST_BYTES} bytes, got {len(data)}")
+    return data
 
 
 def refresh(context: Context, live: Live, pointer: Pointer, commit: CommitSha) -> Pointer:

@@ -11,14 +11,12 @@ from shared import log
 from shared.core.decide import Decision, changes
 from shared.core.events import event, events_of
 from shared.core.manifest import empty_manifest
-from shared.core.names import SUMMARY, record_name, timestamp
+from shared.core.names import record_name, timestamp
 from shared.core.rewind import Witness
 from shared.core.summary import (
     Summary,
     line_of,
     missing_from,
-    parse_summary,
-    summary_bytes,
     with_deployments,
     with_failure,
 )
@@ -27,8 +25,9 @@ from shared.core.withheld_note import with_withheld
 from shared.errors import ConflictError, RejectedError, SkillSyncError, UnavailableError, UnverifiedError
 from shared.model import Action
 from shared.service import telling
-from shared.service.objects import read_manifest, read_record, swap, write_record
+from shared.service.objects import read_manifest, read_record, write_record
 from shared.service.quota import with_quota
+from shared.service.summary_store import read_summary, swap_summary
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,8 +36,6 @@ if TYPE_CHECKING:
     from shared.model import CommitSha, DeploymentId, Digest, Manifest, Pointer
     from shared.service.context import Context
     from shared.service.live import Live
-
-_ATTEMPTS = 6
 
 
 def record_deployment(
@@ -144,30 +141,7 @@ def update_summary(context: Context, live: Live, change: Change) -> None:
     Raises:
         ConflictError: `SUMMARY_BUSY`, after several tries.
     """
-    _swap_summary(context, live.summary, live.summary_generation, change)
-
-
-def read_summary(context: Context) -> tuple[Summary, int]:
-    """Read the summary and its generation; an empty one and 0 when there is none."""
-    stored = context.store.get(SUMMARY)
-    return (Summary(), 0) if stored is None else (parse_summary(stored.data), stored.generation)
-
-
-def change_summary(context: Context, change: Change) -> None:
-    """Change the summary as it is now; errors as for `update_summary`."""
-    summary, generation = read_summary(context)
-    _swap_summary(context, summary, generation, change)
-
-
-def _swap_summary(context: Context, summary: Summary, generation: int, change: Change) -> None:
-    for _ in range(_ATTEMPTS):
-        try:
-            swap(context.store, SUMMARY, summary_bytes(change(summary)), if_generation=generation)
-        except ConflictError:
-            summary, generation = read_summary(context)
-        else:
-            return
-    raise ConflictError("SUMMARY_BUSY", "the summary kept changing under the write")
+    swap_summary(context.store, live.summary, live.summary_generation, change)
 
 
 def note(context: Context, live: Live, change: Change) -> None:
@@ -182,12 +156,12 @@ def record_failure(context: Context, code: str) -> None:
     """Note that a sync failed, with one event when the fault is a new one; never fails itself."""
     at = timestamp(context.clock.now())
     try:
-        summary, generation = read_summary(context)
+        summary, generation = read_summary(context.store)
         if summary.poller.get("error") != code:
             telling.tell(
                 context.store, *event(at, f"failed-{code.lower()}", "failed", {"code": code}), context.clock.now()
             )
-        _swap_summary(context, summary, generation, lambda held: with_failure(with_quota(context, held), at, code))
+        swap_summary(context.store, summary, generation, lambda held: with_failure(with_quota(context, held), at, code))
     except SkillSyncError as error:
         log.warning("The failure was not noted", code=error.code, failure=code)
 

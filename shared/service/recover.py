@@ -39,17 +39,28 @@ def recover(context: Context, live: Live, trigger: Trigger, deadline: Deadline) 
     """
     if live.pointer is not None or not live.formers:
         return False
-    witness, manifest = _newest(context, live)
-    present = _archives(context)
-    if witness is None or manifest is None or any(skill.archive not in present for skill in manifest.skills.values()):
-        # An older one would take content back, and forget what was rolled back since.
+    found = complete_former(context, live)
+    if found is None:
         log.warning("The newest manifest is not complete; what is missing is fetched again")
         return False
+    witness, manifest = found
     intent = Intent(action=Action.RECOVER, trigger=trigger, commit=witness.pointer.commit, tell=lambda summary: summary)
     before = replace(live, pointer=witness.pointer, envelope=witness.envelope)
     publish(context, before, Decision(manifest=manifest), (), intent, deadline)
     told_recovered(context)
     return True
+
+
+def complete_former(context: Context, live: Live) -> tuple[Witness, Manifest] | None:
+    """Return what a new epoch goes on from; None where the newest readable manifest lacks archives, or there is none.
+
+    An older one would take content back, and forget what was rolled back since.
+    """
+    witness, manifest = _newest(context, live)
+    if witness is None or manifest is None:
+        return None
+    present = _archives(context)
+    return (witness, manifest) if all(skill.archive in present for skill in manifest.skills.values()) else None
 
 
 def told_recovered(context: Context) -> None:

@@ -10,7 +10,7 @@ from shared.core.report import NOT_FOLLOWING
 from shared.core.states import MISMATCH, PENDING, VIOLATION, next_action
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from shared.core.rewind import Witness
     from shared.model import Pointer, Trust
@@ -29,13 +29,14 @@ def operational_state(found: Survey) -> dict[str, object]:
     }
 
 
-def dr_state(found: Survey, trust: Trust, signer: Mapping[str, object]) -> dict[str, object]:
+def dr_state(found: Survey, trust: Trust, signers: Sequence[Mapping[str, object]]) -> dict[str, object]:
     """Return the answer of `GET /api/dr-state`.
 
     Args:
         found: A fresh look at the store.
         trust: The newest version that is believed.
-        signer: The functions' own key: its id and the public key, which the operator names in the trust.
+        signers: The keys that the functions hold, newest first: the id of each and its public key, which the operator names in
+            the trust.
     """
     remembered = max((witness.pointer.epoch for witness in found.witnesses), default=0)
     return {
@@ -51,7 +52,8 @@ def dr_state(found: Survey, trust: Trust, signer: Mapping[str, object]) -> dict[
             "reason": trust.reason,
             "incident": trust.incident,
         },
-        "signer": dict(signer),
+        "signer": dict(signers[0]) if signers else {},
+        "signers": [dict(signer) for signer in signers],
         "store": None if found.offered is None else _described(found.offered),
         "remembered": [_remembered(witness) for witness in found.witnesses],
         "pauses": latches_document(found.latches),

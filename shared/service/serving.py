@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from shared.core.canonical import canonical_bytes, parse_object
 from shared.core.names import CURRENT, is_digest, parse_deployment, puller_name, record_name, timestamp
 from shared.core.news import events_of, with_news
+from shared.core.puller_keys import with_key
 from shared.core.report import kept_report
 from shared.core.states import LATCHING, Condition
 from shared.core.tally import with_tally
@@ -66,7 +68,15 @@ def served_record(store: Store, deployment: str) -> bytes:
     return stored.data
 
 
-def accept_report(store: Store, trust: Trust, puller: str, report: dict[str, object], now: datetime) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sender:
+    """Who reports, as its key proved, and that key's fingerprint."""
+
+    puller: str
+    key: str
+
+
+def accept_report(store: Store, trust: Trust, sender: Sender, report: dict[str, object], now: datetime) -> None:
     """Keep a puller's newest report with what all of them add up to, and write down what is news in it.
 
     Only what has the right form is kept, and its floor only when our own signature on it holds. A deployment that failed
@@ -75,7 +85,7 @@ def accept_report(store: Store, trust: Trust, puller: str, report: dict[str, obj
     Args:
         store: Where.
         trust: Whose signature counts.
-        puller: Who reports, as its key proved.
+        sender: Who reports.
         report: The body.
         now: When it came in.
 
@@ -84,15 +94,16 @@ def accept_report(store: Store, trust: Trust, puller: str, report: dict[str, obj
         ConflictError: `REPORT_BUSY`, the same puller kept reporting meanwhile.
     """
     floor = proved_floor(trust, report.get("floor"))
-    kept = kept_report(puller, report, floor, timestamp(now))
-    name = puller_name(puller)
+    at = timestamp(now)
+    kept = kept_report(sender.puller, report, floor, at)
+    name = puller_name(sender.puller)
     _tell(store, trust, kept, floor, now)
     for _ in range(_ATTEMPTS):
         stored = store.get(name)
         former = _former(stored)
         # What a crash left out: once the report that is kept makes way for the next, nobody knows of it any more.
         _write(store, events_of(former), now)
-        whole = with_news(with_tally(kept, former), former)
+        whole = with_key(with_news(with_tally(kept, former), former), former, sender.key, at)
         try:
             store.put(name, canonical_bytes(whole), if_generation=0 if stored is None else stored.generation)
         except ConflictError:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from shared import log
 from shared.core.alerts import is_poller_stale
+from shared.core.credential_notes import are_news, with_uses
 from shared.core.decide import Decision, Occasion, decide, to_judge
 from shared.core.manifest import empty_manifest
 from shared.core.names import parse_timestamp, timestamp
@@ -183,7 +184,7 @@ class _Run:
             secure_record(self._context, live)
         if renews:
             refresh(self._context, live, pointer, commit)
-        if polled or self._command.trigger is Trigger.WEBHOOK:
+        if polled or self._command.trigger is Trigger.WEBHOOK or are_news(live.summary, self._context.uses):
             note(self._context, live, self._tell(commit))
         return Outcome(status=None, deployment=pointer.deployment, commit=commit, is_quiet=self._is_polled(live))
 
@@ -240,7 +241,7 @@ class _Run:
         at = timestamp(self._context.clock.now())
 
         def change(summary: Summary) -> Summary:
-            summary = with_quota(self._context, summary)
+            summary = with_quota(self._context, with_uses(summary, self._context.uses, at))
             if self._command.trigger is Trigger.POLLING:
                 return with_poll(summary, at, commit)
             return (

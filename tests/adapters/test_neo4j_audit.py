@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Self
 
 import pytest
 
-from shared.adapters import neo4j_audit
+from shared.adapters import neo4j_connection
 from shared.adapters.neo4j_audit import Neo4jAudit
+from shared.core.logins import Login
 from shared.errors import ConflictError, RejectedError, SkillSyncError, UnavailableError
 from shared.service import audit_backlog
 from shared.service.audit import catch_up
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from tests.neo4j.server import OwnServer, Server
     from tests.tcp_proxy import TcpProxy
 
+NOBODY = Login(user="neo4j", password="x")
 SLACK_SECONDS = 2.5
 """What a call may take beyond its time on a busy machine: hanging up included."""
 
@@ -88,7 +90,7 @@ def look(audit: Audit, seconds: float = 20.0) -> None:
 
 
 def test_nobody_at_the_address_is_told_at_once() -> None:
-    audit = Neo4jAudit(f"bolt://127.0.0.1:{free_port()}", "neo4j", "x", channel="prod", repo=REPO)
+    audit = Neo4jAudit(f"bolt://127.0.0.1:{free_port()}", [NOBODY], channel="prod", repo=REPO)
     started = time.monotonic()
     assert code_of(lambda: look(audit, 5.0)) == "AUDIT_UNAVAILABLE"
     assert time.monotonic() - started < 5.0 + SLACK_SECONDS
@@ -109,7 +111,7 @@ def test_an_error_tells_nothing_of_what_was_sent(graph_server: Server) -> None:
 
 
 def test_a_name_that_nobody_knows_is_an_outage() -> None:
-    audit = Neo4jAudit("bolt://nobody.invalid:7687", "neo4j", "x", channel="prod", repo=REPO)
+    audit = Neo4jAudit("bolt://nobody.invalid:7687", [NOBODY], channel="prod", repo=REPO)
     # The suite looks up no names; the driver takes the refusal for whatever it likes, but no foreign error may come out.
     with pytest.raises((UnavailableError, RuntimeError)):
         look(audit, 3.0)
@@ -147,7 +149,7 @@ def test_a_server_that_falls_silent_in_the_middle_is_given_up_in_time(
 def test_a_poll_with_minutes_left_does_not_spend_them_on_a_silent_server(
     graph_server: Server, graph_proxy: TcpProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(neo4j_audit, "CALL_SECONDS", 1.0)
+    monkeypatch.setattr(neo4j_connection, "CALL_SECONDS", 1.0)
     world = a_past(4)
     world.audit = real(graph_server, through=graph_proxy)
     graph_proxy.fail(Trap(match=b"UNWIND", then="stall"))

@@ -13,6 +13,7 @@ from shared.adapters.neo4j_audit import Neo4jAudit
 from shared.adapters.sqlite_store import SqliteStore
 from shared.adapters.threads import in_threads
 from shared.core.canonical import digest_of
+from shared.core.logins import Login
 from shared.core.manifest import manifest_bytes
 from shared.core.names import CURRENT, object_name, record_name
 from shared.core.pointer import Move, next_pointer, sign_pointer
@@ -58,7 +59,9 @@ def measure(records: int = RECORDS) -> Measured:
         world.together = in_threads
         _fill(world, records)
         server.empty()
-        world.audit = Neo4jAudit(server.uri, server.user, server.password, channel="prod", repo=REPO)
+        world.audit = Neo4jAudit(
+            server.uri, [Login(user=server.user, password=server.password)], channel="prod", repo=REPO
+        )
         seconds = _fed(world)
         again = _fed(world)
         with server.driver() as driver:

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.cli.rotation_server import RotationDesk
 from tests.cli.service_desk import ADDRESS, Desk
 from tests.functions.cloud import API_KEY, Cloud, skill_text
 
@@ -23,3 +24,9 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     assert cloud.webhook(cloud.push()).status_code == 200
     cloud.follow()
     return Desk(cloud, capsys)
+
+
+@pytest.fixture
+def rotation(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> RotationDesk:
+    """Functions that answer as the API's contract has it, with an old and a new value that both count."""
+    return RotationDesk(monkeypatch, capsys)

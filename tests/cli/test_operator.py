@@ -2,62 +2,34 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import stat
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
+from unittest.mock import ANY
 
+import httpx
 import pytest
 
 from shared.adapters.operator_key import open_operator_key
-from shared.adapters.sqlite_store import SqliteStore
-from shared.cli import operator
+from shared.cli import operator_ask
 from shared.cli.__main__ import main
+from shared.cli.exits import Exit
 from shared.cli.trust_home import open_home
 from shared.core.names import CURRENT, trust_name
 from shared.core.pointer import next_pointer, sign_pointer
 from shared.core.trust import first_trust
 from shared.errors import ConfigError
+from tests.cli.operator_desk import FIRST, PASSPHRASE, SECOND, Desk, base64_of
 from tests.core.samples import a_move
 from tests.fakes.trusted import a_signer
-from tests.git_server import GitServer, Received, Reply
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from shared.adapters.signer import Ed25519Signer
-
-PASSPHRASE = "correct horse battery"
-FIRST, SECOND = a_signer(1), a_signer(2)
-
-
-def base64_of(key: bytes) -> str:
-    return base64.b64encode(key).decode()
-
-
-class Desk:
-    """An operator's desk: a folder, a passphrase in a file, and a store to upload to."""
-
-    def __init__(self, folder: Path) -> None:
-        self.home = folder / "operator"
-        self.passphrase = folder / "passphrase"
-        self.passphrase.write_text(PASSPHRASE + "\n")
-        self.uri = f"sqlite://{folder / 'store.db'}"
-        self.store = SqliteStore(folder / "store.db")
-
-    def run(self, *words: str, sure: bool = True) -> int:
-        command, *rest = words
-        arguments = ["operator", *command.split(), *rest]
-        if command.startswith("trust"):
-            store = [] if command == "trust show" else ["--store", self.uri]
-            return main([*arguments, "--home", str(self.home), *store])
-        keys = ["--home", str(self.home), "--passphrase-file", str(self.passphrase)]
-        return main([*arguments, *keys, *(["--yes"] if sure else [])])
-
-    def init(self) -> None:
-        assert self.run("init", "--repo", "octo/skills", "--signer", base64_of(FIRST.public_key)) == 0
 
 
 @pytest.fixture
@@ -234,35 +206,66 @@ def test_a_folder_without_a_chain_and_one_that_was_altered_are_named(
     assert "TRUST_HOME_INVALID" in capsys.readouterr().err
 
 
+def asks_status(answer: httpx.Response | Exception, *words: str) -> tuple[int, list[httpx.Request]]:
+    """Ask for the status; the functions answer so."""
+    asked: list[httpx.Request] = []
+
+    def serve(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    return main(["operator", "dr", "status", *words], transport=httpx.MockTransport(serve)), asked
+
+
 def test_the_status_is_asked_of_the_functions(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[tuple[str, str | None]] = []
-
-    def serve(received: Received) -> Reply:
-        asked.append((received.path, received.headers.get("x-api-key")))
-        return Reply(200, {}, json.dumps({"match_status": "match", "next_action": "none"}).encode())
-
-    with GitServer(tmp_path, routes=serve) as server:
-        monkeypatch.setenv("SKILL_SYNC_URL", server.url("").rstrip("/"))
-        monkeypatch.setenv("MANUAL_SYNC_API_KEY", "k" * 40)
-        assert main(["operator", "dr", "status"]) == 0
-    assert asked == [("api/dr-state", "k" * 40)]
+    monkeypatch.setenv("SKILL_SYNC_URL", "https://functions.example/")
+    monkeypatch.setenv("MANUAL_SYNC_API_KEY", f"{'k' * 40}\n{'o' * 40}")
+    told = {"match_status": "match", "next_action": "none"}
+    status, asked = asks_status(httpx.Response(200, json=told))
+    assert status == Exit.DONE
+    assert [(str(each.url), each.headers["x-api-key"]) for each in asked] == [
+        ("https://functions.example/api/dr-state", "k" * 40)
+    ]
     assert capsys.readouterr().out.endswith("next: none\n")
+    assert asks_status(httpx.Response(200, json=told), "--json")[0] == Exit.DONE
+    assert json.loads(capsys.readouterr().out) == told
 
 
-@pytest.mark.parametrize(("url", "code"), [("", "CONFIG_MISSING"), ("http://127.0.0.1:9", "FUNCTIONS_UNREACHABLE")])
+@pytest.mark.parametrize(
+    ("url", "answer", "code", "ends"),
+    [
+        ("", httpx.Response(200), "CONFIG_MISSING", Exit.CONFIG),
+        (
+            "https://f.example",
+            httpx.Response(401, json={"error": "x", "code": "API_KEY_INVALID"}),
+            "API_KEY_INVALID",
+            77,
+        ),
+        ("https://f.example", httpx.ReadTimeout("slow"), "UNREACHABLE", Exit.UNAVAILABLE),
+    ],
+)
 def test_a_status_that_cannot_be_had_is_told(
-    url: str, code: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    url: str,
+    answer: httpx.Response | Exception,
+    code: str,
+    ends: int,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("SKILL_SYNC_URL", url)
     monkeypatch.setenv("MANUAL_SYNC_API_KEY", "k" * 40)
-    assert main(["operator", "dr", "status"]) == 1
-    assert code in capsys.readouterr().err
+    assert asks_status(answer, "--json")[0] == ends
+    out, err = capsys.readouterr()
+    assert json.loads(out)["code"] == code
+    assert f"[{code}]" in err
 
 
 def test_the_passphrase_is_asked_for_where_no_file_names_it(monkeypatch: pytest.MonkeyPatch, desk: Desk) -> None:
-    monkeypatch.setattr(operator.getpass, "getpass", lambda _: PASSPHRASE)
+    monkeypatch.setattr(operator_ask.getpass, "getpass", lambda _: PASSPHRASE)
     assert main(["operator", "epoch", "bump", "--reason", "x", "--home", str(desk.home), "--yes"]) == 0
     assert open_home(desk.home).newest.epoch == 2
 
@@ -295,3 +298,46 @@ def test_a_leaked_key_is_revoked_by_force(desk: Desk) -> None:
     assert desk.run("trust push") == 1
     assert desk.run("trust push", "--force") == 0
     assert desk.store.get(trust_name(3)) is not None
+
+
+JSON = [
+    ("epoch bump", "--reason", "x"),
+    ("signer add", "--public-key", base64_of(SECOND.public_key)),
+    ("trust renew",),
+]
+
+
+@pytest.mark.parametrize("words", JSON)
+def test_what_was_signed_is_one_document_with_json(
+    desk: Desk, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]
+) -> None:
+    status, document = desk.json(capsys, *words)
+    assert (status, document["signed"]) == (0, 2)
+    assert document["signed_by"] == list(desk.newest.operator_keys)
+    assert document["changes"][0] == "version: 1 -> 2"
+
+
+def test_the_other_commands_end_with_one_document_too(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    assert desk.json(capsys, "trust push") == (0, {"uploaded": [1]})
+    assert desk.json(capsys, "trust pull") == (0, {"version": 1, "epoch": 1})
+    _, shown = desk.json(capsys, "trust show")
+    assert [each["version"] for each in shown["versions"]] == [1]
+    assert first_trust(shown["anchor"].encode()) == desk.newest
+    assert desk.json(capsys, "signer revoke", "--key-id", "0000") == (1, {"error": ANY, "code": "SIGNER_REFUSED"})
+    capsys.readouterr()
+    assert desk.run("epoch bump", "--reason", "x", "--json", sure=False) == 1
+    assert json.loads(capsys.readouterr().out)["signed"] is None
+
+
+def test_a_renewal_changes_nothing_but_dates_and_reason(desk: Desk) -> None:
+    before = desk.newest
+    assert desk.run("trust renew") == 0
+    after = desk.newest
+    same = replace(before, version=2, reason="renewed", issued_at=after.issued_at, expires_at=after.expires_at)
+    assert after == same
+    assert after.expires_at > before.expires_at
+
+
+def test_a_passphrase_file_that_is_not_there_is_named(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    assert desk.run("trust renew", "--passphrase-file", str(desk.home / "nothing")) == 1
+    assert "PASSPHRASE_FILE_INVALID" in capsys.readouterr().err

@@ -216,6 +216,27 @@ def test_a_sync_tells_what_it_did_and_a_second_one_changes_nothing(desk: Desk) -
     assert (status, document["status"], document["deploymentId"]) == (0, "unchanged", "1-2")
 
 
+def test_a_dry_run_says_what_a_sync_would_do_and_does_nothing(desk: Desk) -> None:
+    desk.cloud.repo.write("a/SKILL.md", skill_text("a", "New.", "1.1.0"))
+    desk.cloud.repo.write("d/SKILL.md", "no frontmatter")
+    desk.cloud.repo.commit("Change")
+    status, out = desk.run("sync", "--dry-run")
+    words = " ".join(out.split())
+    assert (status, live(desk)) == (0, "1-1")
+    told = ("would make a new deployment; live is 1-1", "publish a 1.1.0", "FM_MISSING", "Nothing was changed.")
+    assert all(each in words for each in told)
+    status, document = desk.json("sync", "--dry-run")
+    assert (status, document["status"], live(desk)) == (0, "would_deploy", "1-1")
+    desk.run("sync")
+    assert "would change nothing: 1-2 stays live." in desk.run("sync", "--dry-run")[1]
+
+
+def test_a_dry_run_while_paused_ends_with_3_and_the_next_action(desk: Desk) -> None:
+    pause(desk)
+    status, document = desk.json("sync", "--dry-run")
+    assert (status, document["code"], "operator epoch bump" in document["next_action"]) == (3, "PAUSED", True)
+
+
 def test_a_deferred_sync_ends_with_75_and_says_who_finishes_it(desk: Desk) -> None:
     answers = [httpx.Response(202, json={"status": "deferred", "code": "DEADLINE"}) for _ in range(2)]
     desk.functions.instead = answers

@@ -97,3 +97,11 @@ def test_wrong_arguments_end_with_64_and_an_unknown_folder_with_1() -> None:
     assert run("/nowhere", "--format", "xml").returncode == 64
     done = run("/nowhere/at/all")
     assert (done.returncode, "[PATH_UNKNOWN]" in done.stderr) == (1, True)
+
+
+def test_json_is_a_form_and_an_option_of_its_own(repo: Repo, tmp_path: Path) -> None:
+    repo.write("skills/bad/SKILL.md", "---\nname: bad\ndescription: a: b\n---\n")
+    form, option = run(str(repo.path), "--format", "json"), run(str(repo.path), "--json")
+    assert (option.returncode, json.loads(option.stdout)) == (1, json.loads(form.stdout))
+    refused = run(str(tmp_path / "nowhere"), "--json")
+    assert (refused.returncode, json.loads(refused.stdout)["code"]) == (1, "PATH_UNKNOWN")

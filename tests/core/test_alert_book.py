@@ -26,7 +26,7 @@ from shared.core.alert_book import (
 )
 from shared.core.alert_kinds import Topic
 from shared.core.alert_record import book_bytes, parse_book
-from shared.core.alerts import Cause
+from shared.core.cause import Cause
 from shared.core.events import names_from, time_of
 from shared.core.names import event_name, timestamp
 from tests.core.samples import NOW

@@ -3,16 +3,20 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import pytest
 
 from shared.core.alert_kinds import WORDS, Topic
-from shared.core.alerts import Cause, Evidence, causes_of, drift_cause, is_poller_stale, looked_at
+from shared.core.alerts import Evidence, causes_of, drift_cause, is_poller_stale, looked_at
 from shared.core.names import timestamp
 from shared.core.states import Condition, State
 from shared.core.summary import Summary, with_deployments, with_failure, with_poll
 from tests.core.samples import NOW, a_pointer, commit
 from tests.core.test_plain_text import HOSTILE
+
+if TYPE_CHECKING:
+    from shared.core.cause import Cause
 
 READY = State(condition=Condition.READY)
 SAFE_LINE = re.compile(r"[A-Za-z0-9 .,:;()?_-]*")

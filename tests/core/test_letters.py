@@ -6,7 +6,8 @@ import pytest
 
 from shared.core.alert_book import Batch, Entry
 from shared.core.alert_kinds import RUNBOOK, WORDS, Tone, Topic
-from shared.core.alerts import Cause, causes_of
+from shared.core.alerts import causes_of
+from shared.core.cause import Cause
 from shared.core.letters import MAX_LINES, Letter, letter_of
 from shared.model import DeploymentId
 from tests.core.samples import NOW

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from shared.adapters.neo4j_audit import Neo4jAudit
 from shared.core.audit import Position
+from shared.core.logins import Login
 from tests.fakes.memory_audit import Graph
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ def real(
 ) -> Neo4jAudit:
     """The adapter on that server, or on a proxy before it."""
     uri = server.uri if through is None else f"bolt://127.0.0.1:{through.port}"
-    return Neo4jAudit(uri, server.user, password or server.password, channel=channel, repo=REPO)
+    known = Login(user=server.user, password=password or server.password)
+    return Neo4jAudit(uri, [known], channel=channel, repo=REPO)
 
 
 @dataclass(frozen=True)

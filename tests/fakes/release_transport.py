@@ -54,7 +54,13 @@ class ReleaseFunction:
         try:
             if path == "/v1/report":
                 document = json.loads(request.content)
-                serving.accept_report(store, self.world.trust, self.puller, document, self.world.clock.now())
+                serving.accept_report(
+                    store,
+                    self.world.trust,
+                    serving.Sender(puller=self.puller, key="0" * 8),
+                    document,
+                    self.world.clock.now(),
+                )
                 self.reports.append(document)
                 return httpx.Response(204)
             if path == "/v1/current":

@@ -18,8 +18,9 @@ from shared.model import CommitSha, DeploymentId, Manifest, Pointer, Push, Skill
 from shared.service.alerting import Watch, tell_after, tell_all, tell_of_poller
 from shared.service.context import Context, Deadline
 from shared.service.objects import read_manifest, read_object
+from shared.service.preview import Preview, preview
 from shared.service.rollback import roll_back
-from shared.service.serving import accept_report
+from shared.service.serving import Sender, accept_report
 from shared.service.survey import Survey, survey
 from shared.service.sync import Command, Outcome, synchronise
 from shared.service.trust import walk
@@ -124,6 +125,14 @@ class World:
     def release(self, *ids: str) -> Outcome:
         return self._sync(Command(trigger=Trigger.MANUAL, release=tuple(SkillId(key) for key in ids)), 25.0)
 
+    def manual(self) -> Outcome:
+        """An operator syncs."""
+        return self._sync(Command(trigger=Trigger.MANUAL), 25.0)
+
+    def preview(self) -> Preview:
+        """An operator asks what a sync would do."""
+        return preview(self.context, Deadline(self.clock, 25.0))
+
     def look_at_trust(self) -> None:
         """Walk to the newest version, as the wiring does at each poll."""
         self.trust, self.trouble = walk(self.store, self.trust)
@@ -165,7 +174,13 @@ class World:
 
     def report(self, puller: str = "edge", **members: object) -> None:
         """A puller reports."""
-        accept_report(self.store, self.trust, puller, {"outcome": "current", **members}, self.clock.now())
+        accept_report(
+            self.store,
+            self.trust,
+            Sender(puller=puller, key="0" * 8),
+            {"outcome": "current", **members},
+            self.clock.now(),
+        )
         if self.alert is not None:
             tell_of_poller(
                 Watch(

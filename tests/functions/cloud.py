@@ -5,13 +5,17 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import functions_framework
 
 from shared.adapters.sqlite_store import SqliteStore
 from shared.core.auth import key_digest
-from tests.fakes.world import ANCHOR
+from shared.core.names import timestamp
+from tests.fakes.trusted import anchor
+from tests.fakes.world import TRUST
 from tests.repos import Repo
 
 if TYPE_CHECKING:
@@ -44,7 +48,7 @@ class Cloud:
             "GITHUB_WEBHOOK_SECRET": SECRET,
             "MANUAL_SYNC_API_KEY": API_KEY,
             "SIGNING_KEY": SEED,
-            "TRUST_ANCHOR": ANCHOR,
+            "TRUST_ANCHOR": anchor(replace(TRUST, issued_at=timestamp(datetime.now(UTC)))),
             "PULLER_KEY_HASHES": f"edge:{key_digest(PULLER_KEY)}",
         }.items():
             self.set(name, value)

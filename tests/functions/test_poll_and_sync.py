@@ -61,6 +61,12 @@ def test_an_empty_body_means_an_ordinary_sync_whatever_its_type(cloud: Cloud, co
         ("/api/sync", {"relaese": ["a"]}, "MEMBER_UNKNOWN"),
         ("/api/sync", {"release": "a"}, "MEMBER_INVALID"),
         ("/api/sync", {"release": [1]}, "MEMBER_INVALID"),
+        ("/api/sync", {"dry_run": 1}, "MEMBER_INVALID"),
+        ("/api/sync", {"dry_run": None}, "MEMBER_INVALID"),
+        ("/api/sync", {"dry_run": "true"}, "MEMBER_INVALID"),
+        ("/api/sync", {"dry_run": True, "release": ["a"]}, "MEMBER_INVALID"),
+        ("/api/sync", {"dry_run": True, "release": []}, "MEMBER_INVALID"),
+        ("/api/sync", {"dry-run": True}, "MEMBER_UNKNOWN"),
         ("/api/rollback", {}, "MEMBER_INVALID"),
         ("/api/rollback", {"to": 1}, "MEMBER_INVALID"),
         ("/api/rollback", {"to": "../1"}, "DEPLOYMENT_ID_INVALID"),
@@ -75,6 +81,52 @@ def test_a_wrong_body_is_400_with_its_code(cloud: Cloud, path: str, body: object
 def test_a_body_over_one_mib_is_413(cloud: Cloud) -> None:
     answer = cloud.operator("sync", "POST", "/api/sync", b" " * (1024 * 1024 + 1))
     assert (answer.status_code, answer.json["code"]) == (413, "BODY_TOO_LARGE")  # type: ignore[index]
+
+
+def test_a_dry_run_foretells_the_sync_and_writes_nothing(cloud: Cloud) -> None:
+    cloud.operator("sync", "POST", "/api/sync", {"dry_run": False})
+    cloud.repo.write("a/SKILL.md", skill_text("a", "New.", "1.1.0"))
+    cloud.repo.write("c/SKILL.md", "no frontmatter")
+    cloud.repo.delete("b")
+    head = cloud.repo.commit("Change a, remove b, break c")
+    listed = cloud.store.list("")
+    found = cloud.operator("sync", "POST", "/api/sync", {"dry_run": True})
+    body = found.json or {}
+    assert (found.status_code, body["status"], body["deploymentId"]) == (200, "would_deploy", "1-1")
+    assert (body["commit"], body["skills"], body["removed"]) == (head, [{"name": "a", "version": "1.1.0"}], ["b"])
+    assert [(item["name"], item["findings"][0]["code"]) for item in body["rejected"]] == [("c", "FM_MISSING")]
+    assert cloud.store.list("") == listed
+    done = cloud.operator("sync", "POST", "/api/sync").json or {}
+    same = ("commit", "skills", "removed", "rejected")
+    assert [done[key] for key in same] == [body[key] for key in same]
+    again = cloud.operator("sync", "POST", "/api/sync", {"dry_run": True}).json or {}
+    assert (again["status"], again["deploymentId"], again["skills"]) == ("unchanged", "1-2", [])
+
+
+def test_a_dry_run_sends_no_alert_and_tells_no_puller(cloud: Cloud) -> None:
+    with pullers(answering(204)) as (puller,):
+        cloud.set("NUDGE_URLS", puller.url)
+        cloud.set("ALERT_URLS", f"json://{puller.url.partition('://')[2]}")
+        cloud.set("SOURCE_URL", "/nowhere/at/all")
+        answer = cloud.operator("sync", "POST", "/api/sync", {"dry_run": True})
+        assert (answer.status_code, (answer.json or {})["code"]) == (502, "SOURCE_NOT_FOUND")
+        assert (puller.taken, cloud.store.list("")) == ([], [])
+
+
+def test_a_dry_run_while_paused_is_409_with_the_reasons(cloud: Cloud) -> None:
+    cloud.operator("sync", "POST", "/api/sync")
+    first = cloud.store.get("current.json")
+    cloud.repo.write("a/SKILL.md", skill_text("a", "New.", "1.1.0"))
+    cloud.repo.commit("Change a")
+    cloud.operator("sync", "POST", "/api/sync")
+    newer = cloud.store.get("current.json")
+    assert first is not None
+    assert newer is not None
+    cloud.store.put("current.json", first.data, if_generation=newer.generation)
+    listed = cloud.store.list("")
+    answer = cloud.operator("sync", "POST", "/api/sync", {"dry_run": True})
+    assert (answer.status_code, (answer.json or {})["code"]) == (409, "PAUSED")
+    assert cloud.store.list("") == listed
 
 
 def test_rolling_back_and_releasing_go_through_http(cloud: Cloud) -> None:

@@ -150,12 +150,36 @@ def test_signers_are_rotated_without_a_pause(deployed: Cloud) -> None:
     assert (boot["first_failed"], boot["gates"][0]["reasons"]) == (0, ["SIGNING_KEY_UNTRUSTED"])
 
 
+def test_of_two_signing_keys_the_newest_that_the_trust_names_signs(deployed: Cloud) -> None:
+    deployed.set("SIGNING_KEY", f"{SECOND_SEED}\n{SEED}")
+    assert push(deployed, "By the first still.").status_code == 200
+    first_only = replace(TRUST, signer_keys={SIGNER.key_id: SIGNER.public_key})
+    assert read_pointer(UnverifiedPointer(deployed.puller("GET", "/v1/current").data), first_only).seq == 2
+    both = upload(deployed, TRUST, signer_keys=BOTH)
+    assert deployed.operator("poll", "POST", "/api/poll").status_code == 200
+    assert push(deployed, "By the second.").status_code == 200
+    second_only = replace(both, signer_keys={SECOND.key_id: SECOND.public_key})
+    assert read_pointer(UnverifiedPointer(deployed.puller("GET", "/v1/current").data), second_only).seq == 3
+
+
+def test_an_operator_is_shown_every_signing_key_that_the_functions_hold(deployed: Cloud) -> None:
+    deployed.set("SIGNING_KEY", f"{SECOND_SEED}\n{SEED}")
+    told = deployed.operator("status", "GET", "/api/dr-state").json
+    shown = [
+        {"key_id": signer.key_id, "public_key": base64.b64encode(signer.public_key).decode()}
+        for signer in (SECOND, SIGNER)
+    ]
+    assert (told["signer"], told["signers"]) == (shown[0], shown)
+
+
 CONFIGURATIONS = [
     ("TRUST_ANCHOR", None, "CONFIG_MISSING"),
     ("TRUST_ANCHOR", "{}", "TRUST_ANCHOR_INVALID"),
     ("CHANNEL", "staging", "TRUST_MISMATCH"),
     ("GITHUB_REPO", "other", "TRUST_MISMATCH"),
     ("SIGNING_KEY", None, "CONFIG_MISSING"),
+    ("SIGNING_KEY", f"{SEED}\nno seed", "SIGNING_KEY_INVALID"),
+    ("SIGNING_KEY", f"{SECOND_SEED}\n{base64.b64encode(bytes([11]) * 32).decode()}", "SIGNING_KEY_UNTRUSTED"),
     ("GITHUB_WEBHOOK_SECRET", None, "CONFIG_MISSING"),
 ]
 

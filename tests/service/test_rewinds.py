@@ -17,7 +17,7 @@ from shared.core.states import next_action
 from shared.errors import PausedError, SkillSyncError, UnavailableError, UnverifiedError
 from shared.model import Action, ManifestRef, Reason, SkillId
 from shared.service import recovery_status
-from shared.service.serving import accept_report
+from shared.service.serving import Sender, accept_report
 from tests.fakes.breaking_store import BreakingStore
 from tests.fakes.memory_source import MemorySource
 from tests.fakes.trusted import a_signer
@@ -54,7 +54,7 @@ def forget(world: World, *names: str) -> None:
 def report(world: World, envelope: bytes, *, puller: str = "edge", **more: object) -> None:
     """A puller says that it has accepted this."""
     document = {"outcome": "current", "reasons": [], "floor": base64.b64encode(envelope).decode()} | more
-    accept_report(world.store, world.trust, puller, document, world.clock.now())
+    accept_report(world.store, world.trust, Sender(puller=puller, key="0" * 8), document, world.clock.now())
 
 
 @dataclass
@@ -463,7 +463,7 @@ def test_the_state_names_what_is_served_and_that_nothing_may_be_deployed() -> No
         "serving": "1-2",
         "deploys_allowed": False,
     }
-    told = recovery_status.dr_state(found, past.world.trust, {"key_id": SIGNER.key_id})
+    told = recovery_status.dr_state(found, past.world.trust, [{"key_id": SIGNER.key_id}])
     assert (told["match_status"], told["store"]["deployment"]) == ("mismatch_detected", "1-2")  # type: ignore[index]
     parties = {(each["party"], each["deployment"]) for each in told["remembered"]}  # type: ignore[attr-defined]
     assert parties == {("puller edge", "1-3"), ("record", "1-2"), ("record", "1-3")}
@@ -475,14 +475,14 @@ def test_a_healthy_store_matches_and_every_gate_is_passed() -> None:
     past = three()
     report(past.world, past.pointers[2])
     found = past.world.survey()
-    told = recovery_status.dr_state(found, past.world.trust, {})
+    told = recovery_status.dr_state(found, past.world.trust, [])
     assert (told["match_status"], told["next_action"]) == ("match", "none")
     assert recovery_status.boot(found)["ready"]
 
 
 def test_before_the_first_deployment_nothing_is_known_and_nothing_is_wrong() -> None:
     found = World().survey()
-    assert recovery_status.dr_state(found, World().trust, {})["match_status"] == "unknown"
+    assert recovery_status.dr_state(found, World().trust, [])["match_status"] == "unknown"
     assert recovery_status.operational_state(found)["serving"] is None
     boot = recovery_status.boot(found)
     assert (boot["ready"], boot["gates"][3]["status"]) == (True, "warn")  # type: ignore[index]
@@ -494,7 +494,7 @@ def test_when_the_trust_was_rewound_too_the_operator_is_told_to_upload_it_again(
     found = past.world.survey()
     action = next_action(found.state, found.latches, past.world.trust, remembered_epoch=2)
     assert "operator trust push" in action
-    assert recovery_status.dr_state(found, past.world.trust, {})["next_action"] == action
+    assert recovery_status.dr_state(found, past.world.trust, [])["next_action"] == action
 
 
 # Recovery in a new epoch

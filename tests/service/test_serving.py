@@ -10,7 +10,7 @@ import pytest
 
 from shared.core.names import CURRENT
 from shared.errors import ConflictError, UnavailableError
-from shared.service.serving import accept_report
+from shared.service.serving import Sender, accept_report
 from tests.fakes.breaking_store import BreakingStore, Killed, unavailable
 from tests.fakes.world import World, skill
 
@@ -35,7 +35,7 @@ def held_report(world: World) -> dict[str, object]:
 
 
 def take(world: World, report: dict[str, object], store: Store | None = None, puller: str = "edge") -> None:
-    accept_report(store or world.store, world.trust, puller, report, world.clock.now())
+    accept_report(store or world.store, world.trust, Sender(puller=puller, key="0" * 8), report, world.clock.now())
 
 
 def test_a_failure_is_told_once_while_it_lasts_and_again_by_another_puller() -> None:
