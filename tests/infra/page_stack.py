@@ -185,14 +185,10 @@ def _make_tools(folder: Path) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """What one command of a page does. Every text in `shows` stands in what it prints, and in its section of the page.
-
-    Without `runs` it is only known to stand there.
-    """
+    """What one command of a page does. Every text in `shows` stands in what it prints, and in its section of the page."""
 
     shows: tuple[str, ...] = ()
     status: int = 0
-    runs: bool = True
     before: Callable[[Stack], object] = bool
     after: Callable[[Stack], object] = bool
 
@@ -205,9 +201,6 @@ def run_page(stack: Stack, page: str, rows: Mapping[str, Row]) -> None:
         key = f"{command.section}: {command.text}" if f"{command.section}: {command.text}" in rows else command.text
         assert key in rows, f"no row covers {command}"
         row = rows[key]
-        if not row.runs:
-            used.add(key)
-            continue
         if key not in used:
             row.before(stack)
             told[key] = stack.sh(command.text)

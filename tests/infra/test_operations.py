@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from shared import wiring
 from tests.cli.test_run import until
 from tests.infra.page_stack import Row, Stack, introduced, own_skill, run_page, section_of, standing, used
 from tests.repos import git_environment
@@ -126,6 +127,12 @@ ROWS = {
     f'{READ} "jsonPayload.sync=\\"$SYNC\\" OR jsonPayload.during_sync=\\"$SYNC\\"" '
     '--project "$PROJECT" --freshness 7d --limit 200': Row(),
     f"First look: {CLI} status": Row(shows=("healthy",)),
+    # Without probes of GitHub that part of it fails.
+    f"{CLI} doctor": Row(shows=("ok", "warn"), status=0 if hasattr(wiring, "github_probe") else 1),
+    f"credential-due: {CLI} rotate status": Row(shows=("state", "ok")),
+    f"rotation-open: {CLI} rotate status": Row(shows=("No rotation is open.",)),
+    f"{CLI} rotate calendar": Row(shows=("due", "reminders")),
+    f"{CLI} sync --dry-run": Row(shows=("would change nothing", "Nothing was changed.")),
     f"Daily: {CLI} status": Row(shows=("healthy",)),
     'curl -s "$SKILL_SYNC_URL/health"': Row(shows=('"status"', '"healthy"')),
     f'curl -s {KEY}/api/boot-status"': Row(shows=('"ready": true', '"pass"')),

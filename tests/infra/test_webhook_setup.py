@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from shared.cli.__main__ import _parser
 from shared.cli.announce import signed_headers
 from shared.errors import ConfigError, DeadlineError, InputError, PausedError, RejectedError, UnavailableError
 from shared.web import reply_to
@@ -95,7 +94,7 @@ CREATE = (
 )
 ROWS = {
     'python -m shared.cli keys new GITHUB_WEBHOOK_SECRET --out "$SECRETS/webhook-secret"': Row(
-        runs=re.search(r"^ +keys ", _parser().format_help(), re.MULTILINE) is not None, after=the_functions_have_it
+        shows=("fingerprint",), after=the_functions_have_it
     ),
     'gcloud secrets versions add "$WEBHOOK_SECRET_ID" --data-file "$SECRETS/webhook-secret" --project "$PROJECT"': Row(
         before=the_functions_have_it
