@@ -25,8 +25,8 @@ def held_by(found: Settings) -> dict[str, tuple[str, ...]]:
     """
     plain = {
         "GITHUB_WEBHOOK_SECRET": found.webhook_secrets,
-        "GITHUB_TOKEN": () if found.github_app_id or not found.github_token else (found.github_token,),
-        "GITHUB_APP_KEY": (found.github_app_key,) if found.github_app_id and found.github_app_key else (),
+        "GITHUB_TOKEN": () if found.github_app_id else found.github_tokens,
+        "GITHUB_APP_KEY": found.github_app_keys if found.github_app_id else (),
         "MANUAL_SYNC_API_KEY": found.api_keys,
         "NEO4J_PASSWORD": found.neo4j_passwords if found.neo4j_uri else (),
     }

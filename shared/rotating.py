@@ -74,7 +74,11 @@ def bench_of(found: Settings, api_key: str = "") -> Bench:
         poll_seconds=found.polling_interval_seconds,
         held={**held_by(found), **named_by(trust)},
         signers=shortened(wiring.signer_ids(found)),
-        probes={"NEO4J_PASSWORD": lambda: wiring.graph_probe(found)},
+        probes={
+            "GITHUB_TOKEN": lambda: wiring.github_probe(found),
+            "GITHUB_APP_KEY": lambda: wiring.github_probe(found),
+            "NEO4J_PASSWORD": lambda: wiring.graph_probe(found),
+        },
         stranger=wiring.stranger,
         caller=fingerprint(api_key) if api_key else "",
     )

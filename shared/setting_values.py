@@ -14,6 +14,7 @@ GRAPH_SCHEMES = ("neo4j+s", "neo4j+ssc", "neo4j", "bolt+s", "bolt+ssc", "bolt")
 MAX_ALERT_URLS = 20
 # As apprise itself tells them apart: commas may also stand inside of one.
 _BETWEEN_ALERT_URLS = re.compile(r"[\s,;]+(?=[a-z0-9]{1,32}://)", re.IGNORECASE)
+_PEM_BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----\n[^-]*\n-----END \1-----")
 _ALERT_URL = re.compile(r"[a-z0-9]{1,32}://[^\s\x00-\x1f\x7f]+", re.IGNORECASE)
 
 
@@ -59,6 +60,14 @@ def one_or_two(value: str) -> tuple[str, ...]:
     found = lines(value)
     if len(found) > MAX_SECRETS:
         raise ValueError(f"at most {MAX_SECRETS} values, one a line, newest first")
+    return found
+
+
+def tokens(value: str) -> tuple[str, ...]:
+    """Read one token, or two while it is rotated: one a line, newest first. How long one must be is its issuer's business."""
+    found = one_or_two(value)
+    if any(char.isspace() for line in found for char in line):
+        raise ValueError("values without blanks inside, one a line, newest first")
     return found
 
 
@@ -116,9 +125,19 @@ def drift(value: str) -> str:
     return value
 
 
-def pem(value: str) -> str:
-    r"""Read a PEM file's text, in which `\n` may stand for the ends of lines."""
-    return value.strip().replace("\\n", "\n")
+def pems(value: str) -> tuple[str, ...]:
+    r"""Read one PEM block, or two while it is rotated, newest first; `\n` may stand for the ends of lines.
+
+    A block that was cut is refused, not left out: else the older key would be used, and nobody told.
+    """
+    plain = "\n".join(line.strip() for line in value.replace("\\r", "").replace("\\n", "\n").strip().splitlines())
+    found = tuple(block[0] for block in _PEM_BLOCK.finditer(plain))
+    whole = 1 <= len(found) <= MAX_SECRETS and "---" not in _PEM_BLOCK.sub("", plain)
+    if plain and not whole:
+        raise ValueError(
+            f"one private key in PEM, or {MAX_SECRETS}, newest first, each from its BEGIN line to its END line"
+        )
+    return found
 
 
 def poll_auth(value: str) -> str:

@@ -20,13 +20,14 @@ from shared.setting_values import (
     lines,
     minutes,
     one_or_two,
-    pem,
+    pems,
     poll_auth,
     positive_int,
     positive_seconds,
     root,
     secrets,
     text,
+    tokens,
     validation,
     version,
     web_urls,
@@ -54,12 +55,13 @@ class Settings:
     github_branch: str | None = _setting(
         "GITHUB_BRANCH", text, None, "cloud", "Branch to follow; unset, the repository's default branch."
     )
-    github_token: str | None = _secret(
+    github_tokens: tuple[str, ...] = _secret(
         "GITHUB_TOKEN",
-        str.strip,
-        None,
+        tokens,
+        "",
         "cloud",
-        "Token with Contents: read (and Webhooks: read, to see lost webhooks); unset for a public repository.",
+        "Token with Contents: read (and Webhooks: read, to see lost webhooks); two lines, newest first, while it is rotated; "
+        "unset for a public repository.",
     )
     github_api_url: str = _setting(
         "GITHUB_API_URL",
@@ -75,8 +77,12 @@ class Settings:
         "cloud",
         "A GitHub App's id: its installation tokens take GITHUB_TOKEN's place.",
     )
-    github_app_key: str | None = _secret(
-        "GITHUB_APP_KEY", pem, None, "cloud", "That App's private key, PEM; in one line, `\\n` may stand for line ends."
+    github_app_keys: tuple[str, ...] = _secret(
+        "GITHUB_APP_KEY",
+        pems,
+        "",
+        "cloud",
+        "That App's private key, PEM; two blocks, newest first, while it is rotated; in one line, `\\n` stands for line ends.",
     )
     source_url: str | None = _setting(
         "SOURCE_URL",

@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
-from shared import log
+from shared import log, wiring_github, wiring_graph
 from shared.config import Settings, current_settings, loader_environment
 from shared.core.rules import Terms
 from shared.errors import ConfigError, UnverifiedError
 from shared.held import held_by
-from shared.wiring_graph import audit as audit
-from shared.wiring_graph import graph_probe as graph_probe
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from datetime import datetime
 
-    from shared.adapters.github import GitHub
     from shared.adapters.signer import Ed25519Signer
     from shared.model import Trust
-    from shared.ports import Alert, Clock, Hooks, Judge, Nudge, Quota, Source, Store, Together
+    from shared.ports import Alert, Clock, Judge, Nudge, Store, Together
     from shared.service.alerting import Watch
     from shared.service.context import Context, Deadline
     from shared.service.trust import TrustChain
+
+upstream = wiring_github.upstream
+github_probe = wiring_github.github_probe
+hook_probe = wiring_github.hook_probe
+audit = wiring_graph.audit
+graph_probe = wiring_graph.graph_probe
 
 
 def settings() -> Settings:
@@ -93,6 +94,7 @@ def context(found: Settings, seconds: float, *, fresh_trust: bool = False) -> tu
         poll_seconds=found.polling_interval_seconds,
         quota=source.quota,
         hooks=source.hooks,
+        token_note=source.token_note,
         nudge=nudge(found),
         audit=audit(found),
         alert=alert(found),
@@ -250,54 +252,3 @@ def _signer(seed: str) -> Ed25519Signer:
     from shared.adapters.signer import Ed25519Signer
 
     return Ed25519Signer(seed)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Upstream:
-    """The repository as one call sees it; one that has no API has neither quota nor hooks."""
-
-    source: Source
-    quota: Quota | None = None
-    hooks: Hooks | None = None
-
-
-def upstream(found: Settings, seconds: Callable[[], float]) -> Upstream:
-    """Return the repository as one call sees it; `seconds` tells how long that call still has."""
-    if found.source_url is not None:
-        from shared.adapters.git_remote import open_source
-
-        source = open_source(found.source_url, found.github_branch, token=found.github_token, seconds=seconds)
-        return Upstream(source=source)
-    if found.github_app_id is not None:
-        found.need("GITHUB_APP_KEY")
-    github = _github(
-        found.github_api_url,
-        found.repo,
-        found.github_token,
-        (found.github_app_id, found.github_app_key) if found.github_app_id and found.github_app_key else None,
-    )
-    return Upstream(
-        source=github.source(found.github_branch, seconds=seconds),
-        quota=github.quota,
-        hooks=github.hooks(seconds=seconds),
-    )
-
-
-# Its connections, its installation token and what it knows of rate limits are worth keeping from call to call; a rotated
-# token makes a new one.
-@lru_cache(maxsize=2)
-def _github(api_url: str, repo: str, token: str | None, app: tuple[str, str] | None) -> GitHub:
-    from shared.adapters.github import App, GitHub, Repository
-    from shared.adapters.github_quota import ProcessQuota
-    from shared.adapters.threads import in_threads
-
-    owner, _, name = repo.partition("/")
-    now_clock = clock()
-    return GitHub(
-        Repository(api_url=api_url, owner=owner, name=name),
-        token=token,
-        app=None if app is None else App(id=app[0], key_pem=app[1]),
-        quota=ProcessQuota(now_clock),
-        together=in_threads,
-        clock=now_clock,
-    )

@@ -20,6 +20,7 @@ NAMES = [field.metadata["name"] for field in fields(Settings)]
 ONE, TWO, THREE = "a" * 32, "b" * 40, "c" * 32
 WHERE = ("http://a:8080/nudge", "https://b/x?y=1", "http://[::1]:1/")
 ALERTED = ("json://a/b", "slack://A/B/C/#x,#y", "mailto://u:p@h?to=a@b,c@d")
+PEM = "-----BEGIN RSA PRIVATE KEY-----\nabc+/=\ndef\n-----END RSA PRIVATE KEY-----"
 SECRET_LISTS = {"GITHUB_WEBHOOK_SECRET": "webhook_secrets", "MANUAL_SYNC_API_KEY": "api_keys"}
 
 
@@ -79,8 +80,14 @@ def test_without_anything_set_the_documented_defaults_hold() -> None:
         ("NEO4J_PASSWORD", "short", ("short",)),
         ("NEO4J_PASSWORD", "same\nsame", ("same", "same")),
         ("GITHUB_APP_ID", " 12 ", "12"),
-        ("GITHUB_APP_KEY", "-----BEGIN X-----\\nabc\\n", "-----BEGIN X-----\nabc\n"),
-        ("GITHUB_APP_KEY", " -----BEGIN X-----\nabc\n ", "-----BEGIN X-----\nabc"),
+        ("GITHUB_TOKEN", "ghp_a", ("ghp_a",)),
+        ("GITHUB_TOKEN", " ghp_new \r\n\n ghp_old\t\r\n", ("ghp_new", "ghp_old")),
+        ("GITHUB_APP_KEY", PEM.replace("\n", "\\n"), (PEM,)),
+        ("GITHUB_APP_KEY", PEM.replace("\n", "\\r\\n"), (PEM,)),
+        ("GITHUB_APP_KEY", f"Bag Attributes\r\n {PEM} \r\n", (PEM,)),
+        ("GITHUB_APP_KEY", PEM.replace("\n", " \r\n"), (PEM,)),
+        ("GITHUB_APP_KEY", f"{PEM}\n\n{PEM.replace('abc', 'old')}", (PEM, PEM.replace("abc", "old"))),
+        ("GITHUB_APP_KEY", f"{PEM}\\n{PEM.replace('abc', 'old')}\\n", (PEM, PEM.replace("abc", "old"))),
     ],
 )
 def test_a_setting_is_read_in_its_own_unit(name: str, text: str, expected: object) -> None:
@@ -177,6 +184,40 @@ def test_one_or_two_secrets_one_a_line_newest_first(
     name: str, attribute: str, text: str, expected: tuple[str, ...]
 ) -> None:
     assert getattr(load_settings({name: text}), attribute) == expected
+
+
+TOKENS = "values without blanks inside"
+KEYS = "one private key in PEM, or 2"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "reason"),
+    [
+        ("GITHUB_TOKEN", "hunter-one\nhunter-two\nhunter-three", "at most 2 values"),
+        ("GITHUB_TOKEN", "hunter one", TOKENS),
+        ("GITHUB_TOKEN", "hunter-one\nhunter\ttwo", TOKENS),
+        ("GITHUB_TOKEN", "hunter\u00a0one", TOKENS),
+        ("GITHUB_APP_KEY", "hunter", KEYS),
+        ("GITHUB_APP_KEY", "\n".join([PEM] * 3), KEYS),
+        ("GITHUB_APP_KEY", PEM.partition("-----END")[0], KEYS),
+        ("GITHUB_APP_KEY", PEM.partition("\n")[2], KEYS),
+        ("GITHUB_APP_KEY", PEM.replace("\n", " "), KEYS),
+        ("GITHUB_APP_KEY", PEM.replace("END RSA", "END EC"), KEYS),
+        # The newest was cut: the older one may not be used as if it were alone.
+        ("GITHUB_APP_KEY", f"{PEM.partition('-----END')[0]}\n{PEM}", KEYS),
+        ("GITHUB_APP_KEY", f"{PEM.partition('-----')[2]}\n{PEM}", KEYS),
+        ("GITHUB_APP_KEY", f"{PEM}\n{PEM.partition('-----END')[0]}", KEYS),
+        ("GITHUB_APP_KEY", f"{PEM}{PEM.partition('-----END')[0]}", KEYS),
+    ],
+)
+def test_tokens_and_keys_of_another_form_are_refused_with_a_clear_word_and_unquoted(
+    name: str, text: str, reason: str
+) -> None:
+    message = refused(**{name: text})
+    assert message.startswith(f"{name}: expected ")
+    assert reason in message
+    assert "hunter" not in message
+    assert "abc" not in message
 
 
 @pytest.mark.parametrize("name", SECRET_LISTS)

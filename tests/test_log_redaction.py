@@ -149,7 +149,8 @@ def test_every_secret_setting_is_hidden_from_when_it_is_read() -> None:
     assert {"SIGNING_KEY", "PULLER_KEY", "NEO4J_PASSWORD", "NUDGE_URLS", "ALERT_URLS"} <= set(names)
     values = {name: some(name) for name in names}
     addresses = {name: f"https://pullers.net/{values[name]}" for name in names if name.endswith("_URLS")}
-    load_settings({**values, **addresses})
+    key = {"GITHUB_APP_KEY": f"-----BEGIN KEY-----\n{values['GITHUB_APP_KEY']}\n-----END KEY-----"}
+    load_settings({**values, **addresses, **key})
     for value in values.values():
         assert not leaks(value, shown(f"x {value} y"))
 

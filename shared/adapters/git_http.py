@@ -5,6 +5,7 @@ What is asked for, and what the objects mean, is the business of git_remote.py.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from io import BytesIO
 from typing import TYPE_CHECKING, Final
@@ -20,7 +21,7 @@ from shared.adapters.git_pack import unpack
 from shared.errors import RejectedError, UnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from dulwich.client import HTTPResponse
     from dulwich.object_store import MemoryObjectStore
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from dulwich.refs import Ref
 
     from shared.adapters.git_limits import Deadline
+    from shared.adapters.git_proof import Proof
 
 ADVERTISEMENT: Final = "application/x-git-upload-pack-advertisement"
 RESULT: Final = "application/x-git-upload-pack-result"
@@ -70,16 +72,16 @@ class SmartHttp(Urllib3HttpGitClient):
 
     Args:
         url: The repository's address, without credentials.
-        credentials: User and password for HTTP Basic, or None.
+        proof: What is shown to the server, and to no other.
         deadline: Ends every wait.
         max_bytes: The most that may come over the wire between two calls of `renew`; twice as much once unpacked.
     """
 
-    def __init__(self, url: str, *, credentials: tuple[str, str] | None, deadline: Deadline, max_bytes: int) -> None:
-        user, password = credentials or (None, None)
+    def __init__(self, url: str, *, proof: Proof, deadline: Deadline, max_bytes: int) -> None:
         pools = TimedPools(deadline)
         # Thin packs refer to objects outside of the pack; what is fetched here must stand alone.
-        super().__init__(url, pool_manager=pools, username=user, password=password, thin_packs=False, quiet=True)
+        super().__init__(url, pool_manager=pools, thin_packs=False, quiet=True)
+        self._proof = proof
         self._where = url
         self._info_url = urljoin(f"{url.rstrip('/')}/", "info/refs?service=git-upload-pack")
         self._pack_url = urljoin(self._info_url, "../git-upload-pack")
@@ -171,8 +173,16 @@ class SmartHttp(Urllib3HttpGitClient):
         return answer
 
     def _send(self, url: str, headers: dict[str, str] | None, data: bytes | Iterator[bytes] | None) -> _Answer:
-        """Send a request and read the whole answer, so that the connection can be used again."""
-        response, read = super()._http_request(url, headers, data, raise_for_status=False)
+        """Send a request and read the whole answer, so that the connection can be used again.
+
+        A refused token is replaced by the other one, if there are two; each is refused once at most.
+        """
+        response, read = self._request(url, headers, data)
+        if _is_denial(response) and not isinstance(data, Iterator) and self._proof.replace():
+            response.close()
+            response, read = self._request(url, headers, data)
+            if response.status == _OK:
+                self._proof.was_accepted()
         try:
             self._check_status(response)
             body = BytesIO()
@@ -182,6 +192,12 @@ class SmartHttp(Urllib3HttpGitClient):
             return _Answer(response.content_type, body.getvalue())
         finally:
             response.close()
+
+    def _request(
+        self, url: str, headers: dict[str, str] | None, data: bytes | Iterator[bytes] | None
+    ) -> tuple[HTTPResponse, Callable[[int], bytes]]:
+        # Ours to send, and not the client's: it can be changed, and both addresses are this server's.
+        return super()._http_request(url, {**(headers or {}), **self._proof.headers()}, data, raise_for_status=False)
 
     def _check_status(self, response: HTTPResponse) -> None:
         status, where = response.status, self._where
@@ -215,6 +231,10 @@ class SmartHttp(Urllib3HttpGitClient):
         while not protocol.eof():
             lines.append((protocol.read_pkt_line() or b"").strip())
         return lines
+
+
+def _is_denial(response: HTTPResponse) -> bool:
+    return response.status in _DENIED and _retry_after(response.headers) is None
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:

@@ -25,6 +25,7 @@ from shared.adapters.git_http import NotServedError, SmartHttp
 from shared.adapters.git_limits import Allowance, Deadline
 from shared.adapters.git_local import LocalSource, no_such_branch
 from shared.adapters.git_objects import commit_sha, descends, has_commit, is_id, list_tree, object_id, read_blobs
+from shared.adapters.git_proof import Proof
 from shared.errors import ConfigError, RejectedError
 from shared.model import Standing
 
@@ -33,11 +34,11 @@ if TYPE_CHECKING:
 
     from dulwich.objects import ObjectID
 
+    from shared.adapters.value_choice import ValueChoice
     from shared.model import BlobId, CommitSha, TreeEntry
     from shared.ports import Source
 
 MAX_BYTES: Final = 64 * 2**20
-TOKEN_USER: Final = "x-access-token"  # noqa: S105 - the name that GitHub gives to any token, no secret
 _WANTS_A_REQUEST: Final = 1000
 _SCP_LIKE = re.compile(r"[^/]*:")
 
@@ -46,7 +47,7 @@ def open_source(
     url: str,
     branch: str | None,
     *,
-    token: str | None,
+    tokens: ValueChoice | None,
     seconds: Callable[[], float],
     max_bytes: int = MAX_BYTES,
 ) -> Source:
@@ -55,7 +56,7 @@ def open_source(
     Args:
         url: A path, or a URL with scheme file, http or https. Credentials in it are used when there is no token.
         branch: The branch to follow; None follows the repository's default branch.
-        token: Sent as the password of the user `x-access-token`, to this URL's server only; None for none.
+        tokens: One of them is sent as the password of the user `x-access-token`, to this URL's server only; None for none.
         seconds: Tells how many seconds the running sync still has.
         max_bytes: The most that one call takes in.
 
@@ -69,7 +70,8 @@ def open_source(
         return LocalSource(unquote(parts.path), branch, seconds=seconds, max_bytes=max_bytes)
     host = parts.netloc.rpartition("@")[2]
     bare_url = f"{parts.scheme}://{host}{parts.path}"
-    return RemoteSource(bare_url, branch, credentials=_credentials(parts, token), seconds=seconds, max_bytes=max_bytes)
+    proof = Proof(tokens, _given(parts))
+    return RemoteSource(bare_url, branch, proof=proof, seconds=seconds, max_bytes=max_bytes)
 
 
 class RemoteSource:
@@ -82,7 +84,7 @@ class RemoteSource:
     Args:
         url: The repository's address, without credentials.
         branch: The branch to follow; None follows the server's HEAD.
-        credentials: User and password for HTTP Basic, or None.
+        proof: What is shown to the server.
         seconds: Tells how many seconds the running sync still has.
         max_bytes: The most that one call takes in over the wire.
     """
@@ -92,7 +94,7 @@ class RemoteSource:
         url: str,
         branch: str | None,
         *,
-        credentials: tuple[str, str] | None,
+        proof: Proof,
         seconds: Callable[[], float],
         max_bytes: int,
     ) -> None:
@@ -100,7 +102,7 @@ class RemoteSource:
         self._ref = HEADREF if branch is None else Ref(b"refs/heads/" + branch.encode())
         self._deadline = Deadline(url, seconds)
         self._max_bytes = max_bytes
-        self._client = SmartHttp(url, credentials=credentials, deadline=self._deadline, max_bytes=max_bytes)
+        self._client = SmartHttp(url, proof=proof, deadline=self._deadline, max_bytes=max_bytes)
         self._store = MemoryObjectStore()
 
     def head(self, known: CommitSha | None) -> CommitSha:  # noqa: ARG002 - git has no conditional requests
@@ -207,9 +209,7 @@ def _split(url: str) -> SplitResult:
     return parts
 
 
-def _credentials(parts: SplitResult, token: str | None) -> tuple[str, str] | None:
-    if token:
-        return TOKEN_USER, token
+def _given(parts: SplitResult) -> tuple[str, str] | None:
     if parts.username is None:
         return None
     return unquote(parts.username), unquote(parts.password or "")

@@ -2,6 +2,7 @@
 
 source   the REST API (github_source.py), with the git protocol (git_remote.py) behind it (fallback.py)
 hooks    which webhook calls never arrived (github_hooks.py)
+probes   whether the newest token or key, and the webhook, are as they must be (github_*_probe.py)
 """
 
 from __future__ import annotations
@@ -9,8 +10,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from shared.adapters.fallback import FallbackSource
-from shared.adapters.github_access import App, AppAccess, PersonalAccess
+from shared.adapters.github_access import AppAccess, PersonalAccess
 from shared.adapters.github_api import Api
+from shared.adapters.github_app import App
 from shared.adapters.github_hooks import GitHubHooks
 from shared.adapters.github_http import Wire
 from shared.adapters.github_quota import RateLimits
@@ -19,12 +21,13 @@ from shared.adapters.github_source import RestSource
 from shared.adapters.github_walk import TreeCache
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import httpx
 
     from shared.adapters.github_access import Access
-    from shared.ports import Clock, Hooks, Quota, Source, Together
+    from shared.core.credentials import TokenNote
+    from shared.ports import Clock, Hooks, Probe, Quota, Source, Together
 
 __all__ = ["App", "GitHub", "Repository"]
 
@@ -34,8 +37,8 @@ class GitHub:
 
     Args:
         repository: Which one.
-        token: A personal access token; None or empty for none.
-        app: A GitHub App, whose tokens then take the place of `token`.
+        tokens: A personal access token; two, newest first, while it is rotated; empty for none.
+        app: A GitHub App, whose tokens then take the place of `tokens`.
         quota: Remembers the rate limit.
         together: Runs requests side by side, at most eight.
         clock: For dates and pauses.
@@ -49,7 +52,7 @@ class GitHub:
         self,
         repository: Repository,
         *,
-        token: str | None = None,
+        tokens: Sequence[str] = (),
         app: App | None = None,
         quota: Quota,
         together: Together,
@@ -60,7 +63,10 @@ class GitHub:
         self.quota = quota
         self._repository = repository
         self._together = together
-        self._access: Access = PersonalAccess(token) if app is None else AppAccess(app, repository, clock)
+        self._clock = clock
+        self._tokens = tuple(tokens)
+        self._app = app
+        self._access: Access = PersonalAccess(tokens, clock) if app is None else AppAccess(app, repository, clock)
         self._wire = Wire(where, clock, transport)
         self._limits = RateLimits(quota, clock, where)
         self._cache = TreeCache()
@@ -79,11 +85,34 @@ class GitHub:
         """Build what looks for lost webhook calls; nothing is asked yet."""
         return GitHubHooks(self._api(seconds))
 
+    def token_probe(self, branch: str | None) -> Probe:
+        """Build what tries the newest token alone, or the App's newest key; nothing is asked yet.
+
+        Args:
+            branch: The branch that is followed; None is the repository's default branch.
+        """
+        from shared.adapters.github_app_probe import AppProbe  # noqa: PLC0415 - rarely needed, as all of the probes
+        from shared.adapters.github_reach import TriedAlone  # noqa: PLC0415
+        from shared.adapters.github_token_probe import TokenProbe  # noqa: PLC0415
+
+        alone = TriedAlone(self._repository, self._wire, self._together, self._clock, self.quota)
+        return TokenProbe(alone, branch, self._tokens) if self._app is None else AppProbe(alone, branch, self._app)
+
+    def hook_probe(self) -> Probe:
+        """Build what looks at the repository's webhook; nothing is asked yet."""
+        from shared.adapters.github_hook_probe import HookProbe  # noqa: PLC0415
+
+        return HookProbe(self._api, self._clock)
+
+    def token_note(self) -> TokenNote | None:
+        """Return what GitHub told of the personal token that it has last accepted; None for an App, or before any answer."""
+        return self._access.note()
+
     def _git(self, branch: str | None, seconds: Callable[[], float]) -> Source:
         from shared.adapters.git_remote import open_source  # noqa: PLC0415 - dulwich costs 0.1 s, and is rarely needed
 
         # Without a token that works, a public repository can still be read.
-        return open_source(self._repository.git_url, branch, token=self._access.known(), seconds=seconds)
+        return open_source(self._repository.git_url, branch, tokens=self._access.known(), seconds=seconds)
 
     def _api(self, seconds: Callable[[], float]) -> Api:
         return Api(

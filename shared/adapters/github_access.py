@@ -7,37 +7,31 @@ Source: https://docs.github.com/en/apps/creating-github-apps/authenticating-with
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 import threading
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, NoReturn, Protocol
 
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
-
+from shared.adapters.github_expiry import NoteBook
 from shared.adapters.github_faults import CREATED, NOT_FOUND, OK, UNAUTHORIZED, UNPROCESSABLE, corrupt, fault
-from shared.core.canonical import canonical_bytes, member, parse_object
+from shared.adapters.value_choice import ValueChoice
+from shared.core.canonical import member, parse_object
 from shared.errors import ConfigError, InputError, RejectedError, UnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
+    from shared.adapters.github_app import App
     from shared.adapters.github_http import Answer
     from shared.adapters.github_repository import Repository
+    from shared.core.credentials import TokenNote
     from shared.ports import Clock
 
 EARLY: Final = timedelta(minutes=5)
 """So long before its end a token is replaced."""
-_ISSUED_SECONDS, _EXPIRES_SECONDS = -60, 540
 _LONGEST_SECONDS: Final = 3600.0
 _HOOKS: Final = "repository_hooks"
-_APP_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _TOKEN = re.compile(r"[\x21-\x7e]{1,4096}")
 
 
@@ -60,70 +54,73 @@ class Access(Protocol):
         """Return another token after one was refused, None when there is no other."""
         ...
 
-    def known(self) -> str | None:
-        """Return a token that works as far as we know, without asking anybody."""
+    def instead(self, hidden: str | None) -> str | None:
+        """Return another token after the repository was hidden from one (403, 404), None when there is no other."""
+        ...
+
+    def took_over(self, token: str) -> None:
+        """Remember that this token was accepted where the other one was refused."""
+        ...
+
+    def known(self) -> ValueChoice:
+        """Return the tokens that work as far as we know, without asking anybody."""
+        ...
+
+    def learn(self, token: str | None, status: int, headers: Mapping[str, str]) -> None:
+        """Take note of what an answer to a request with that token tells of the token."""
+        ...
+
+    def note(self) -> TokenNote | None:
+        """Return what was told last; None when nothing, or when tokens are none of a person's business."""
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class App:
-    """A GitHub App that is installed on the repository.
-
-    Args:
-        id: The App's id, or its client id.
-        key_pem: Its private key, RSA in PEM.
-
-    Raises:
-        ConfigError: `GITHUB_APP_INVALID`.
-    """
-
-    id: str
-    key_pem: str = field(repr=False)
-
-    def __post_init__(self) -> None:
-        if not _APP_ID.fullmatch(self.id):
-            raise ConfigError("GITHUB_APP_INVALID", "GITHUB_APP_ID: expected the number or client id of a GitHub App")
-        _key(self.key_pem)
-
-    def jwt(self, now: datetime) -> str:
-        """Sign who we are (RS256), valid for nine minutes; dated a minute back, as clocks differ.
-
-        Source:
-            https://docs.github.com/en/apps/creating-github-apps/authenticating-with-a-github-app/generating-a-json-web-token-jwt-for-a-github-app
-        """
-        second = int(now.timestamp())
-        claims = {"iat": second + _ISSUED_SECONDS, "exp": second + _EXPIRES_SECONDS, "iss": self.id}
-        signed = b".".join(_base64url(canonical_bytes(part)) for part in ({"alg": "RS256", "typ": "JWT"}, claims))
-        signature = _key(self.key_pem).sign(signed, PKCS1v15(), hashes.SHA256())
-        return (signed + b"." + _base64url(signature)).decode()
-
-
 class PersonalAccess:
-    """A token that somebody has made, or none at all.
+    """A token that somebody has made, two while it is rotated, or none at all.
 
     Args:
-        token: The token; None or empty for none.
+        tokens: The tokens, newest first; empty for none.
+        clock: Tells how long ago one was refused.
 
     Raises:
         ConfigError: `GITHUB_TOKEN_INVALID`, it cannot stand in a header.
     """
 
-    def __init__(self, token: str | None) -> None:
-        if token and not _TOKEN.fullmatch(token):
-            raise ConfigError("GITHUB_TOKEN_INVALID", "GITHUB_TOKEN: expected one line of visible ASCII characters")
-        self._token = token or None
+    def __init__(self, tokens: Sequence[str], clock: Clock) -> None:
+        if not all(_TOKEN.fullmatch(token) for token in tokens):
+            message = "GITHUB_TOKEN: expected visible ASCII characters, one token a line"
+            raise ConfigError("GITHUB_TOKEN_INVALID", message)
+        self._tokens = ValueChoice(tokens, clock, "GITHUB_TOKEN")
+        self._book = NoteBook()
 
     def token(self, send: Send, seconds: Callable[[], float]) -> str | None:  # noqa: ARG002 - nobody need be asked
-        """Return the token."""
-        return self._token
+        """Return the newest token that was not refused of late."""
+        return self._tokens.current()
 
     def renewed(self, refused: str | None, send: Send, seconds: Callable[[], float]) -> str | None:  # noqa: ARG002
-        """Return None: there is no other."""
-        return None
+        """Return the other token, if there are two."""
+        return self._tokens.other(refused)
 
-    def known(self) -> str | None:
-        """Return the token."""
-        return self._token
+    def instead(self, hidden: str | None) -> str | None:
+        """Return the other token, if there are two: a new one may have been made for another repository."""
+        return self._tokens.other(hidden)
+
+    def took_over(self, token: str) -> None:
+        """Use this token from now on, until the other one is tried again."""
+        self._tokens.took_over(token)
+
+    def known(self) -> ValueChoice:
+        """Return the tokens."""
+        return self._tokens
+
+    def learn(self, token: str | None, status: int, headers: Mapping[str, str]) -> None:
+        """Take note of when the token ends."""
+        if token is not None:
+            self._book.learn(token, status, headers)
+
+    def note(self) -> TokenNote | None:
+        """Return what was told of the token that was accepted last."""
+        return self._book.note
 
 
 class AppAccess:
@@ -139,6 +136,7 @@ class AppAccess:
         self._app = app
         self._repository = repository
         self._clock = clock
+        self._keys = ValueChoice(app.key_pems, clock, "GITHUB_APP_KEY")
         self._lock = threading.Lock()
         self._held: tuple[str, datetime] | None = None
 
@@ -156,20 +154,51 @@ class AppAccess:
         if not self._lock.acquire(timeout=min(max(seconds(), 0.0), _LONGEST_SECONDS)):
             raise UnavailableError("SOURCE_TOO_SLOW", f"{self._repository.rest_url} did not give a token in time")
         try:
-            held = self.known()
+            held = self._good()
             if held is None or held == refused:
                 self._held = self._fetch(send)
             return self._held[0] if self._held else None
         finally:
             self._lock.release()
 
-    def known(self) -> str | None:
+    def instead(self, hidden: str | None) -> str | None:  # noqa: ARG002 - all are for the same repository
+        """Return None: another token would be told the same."""
+        return None
+
+    def took_over(self, token: str) -> None:
+        """Remember nothing: the token that was renewed is held already."""
+
+    def known(self) -> ValueChoice:
         """Return the held token while it is good."""
+        held = self._good()
+        return ValueChoice(() if held is None else (held,), self._clock, "the App's token")
+
+    def learn(self, token: str | None, status: int, headers: Mapping[str, str]) -> None:
+        """Learn nothing: when these tokens end was told with them."""
+
+    def note(self) -> TokenNote | None:
+        """Return None: nobody has to replace these tokens."""
+        return None
+
+    def _good(self) -> str | None:
         held = self._held
         return held[0] if held is not None and self._clock.now() < held[1] - EARLY else None
 
     def _fetch(self, send: Send) -> tuple[str, datetime]:
-        repository, proof = self._repository, f"Bearer {self._app.jwt(self._clock.now())}"
+        """Ask for a token by the newest key, and by the other one when GitHub does not know that."""
+        key = self._keys.current() or ""
+        try:
+            return self._fetch_by(key, send)
+        except _KeyRefusedError:
+            other = self._keys.other(key)
+            if other is None:
+                raise
+        token = self._fetch_by(other, send)
+        self._keys.took_over(other)
+        return token
+
+    def _fetch_by(self, key_pem: str, send: Send) -> tuple[str, datetime]:
+        repository, proof = self._repository, f"Bearer {self._app.jwt(self._clock.now(), key_pem)}"
         answer = send(f"{repository.rest_url}/installation", proof)
         if answer.status != OK or answer.content is None:
             self._refuse(answer.status)
@@ -202,10 +231,15 @@ class AppAccess:
             message = (
                 f"GitHub refuses the App for {where} ({status}): do GITHUB_APP_ID and GITHUB_APP_KEY belong together?"
             )
-            raise RejectedError("SOURCE_DENIED", message)
+            error = _KeyRefusedError if status == UNAUTHORIZED else RejectedError
+            raise error("SOURCE_DENIED", message)
         if status == NOT_FOUND:
             raise RejectedError("SOURCE_NOT_FOUND", f"the GitHub App is not installed on {where}, or it does not exist")
         raise fault(status, where)
+
+
+class _KeyRefusedError(RejectedError):
+    """`SOURCE_DENIED`: what the key has signed is not believed."""
 
 
 def _permissions(installation: dict[str, object]) -> dict[str, str]:
@@ -213,17 +247,3 @@ def _permissions(installation: dict[str, object]) -> dict[str, str]:
     granted = installation.get("permissions")
     sees_hooks = isinstance(granted, dict) and str(granted.get(_HOOKS)) in {"read", "write"}
     return {"contents": "read", "metadata": "read", **({_HOOKS: "read"} if sees_hooks else {})}
-
-
-def _key(pem: str) -> RSAPrivateKey:
-    try:
-        key = load_pem_private_key(pem.encode(), None)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
-        key = None
-    if not isinstance(key, RSAPrivateKey):
-        raise ConfigError("GITHUB_APP_INVALID", "GITHUB_APP_KEY: expected an RSA private key in PEM, without password")
-    return key
-
-
-def _base64url(data: bytes) -> bytes:
-    return base64.urlsafe_b64encode(data).rstrip(b"=")

@@ -41,6 +41,7 @@ JSON: Final = "application/vnd.github+json"
 SMALL_BYTES: Final = 2**20
 _VERSION: Final = "2022-11-28"
 _EXPIRED: Final = frozenset({UNAUTHORIZED, FORBIDDEN, NOT_FOUND, GONE})
+_HIDDEN: Final = frozenset({FORBIDDEN, NOT_FOUND})
 _REDIRECTS: Final = range(300, 400)
 
 
@@ -92,10 +93,13 @@ class Api:
         url, more = self.where + path, {"Accept": accept, **(headers or {})}
         token = self.access.token(self._send_small, self.seconds)
         answer = self._send(url, token and f"Bearer {token}", more, budget=budget)
-        if answer.status == UNAUTHORIZED:
-            other = self.access.renewed(token, self._send_small, self.seconds)
-            if other is not None:
-                answer = self._send(url, f"Bearer {other}", more, budget=budget)
+        self.access.learn(token, answer.status, answer.headers)
+        other = self._another(token, answer.status, also)
+        if other is not None:
+            answer = self._send(url, f"Bearer {other}", more, budget=budget)
+            self.access.learn(other, answer.status, answer.headers)
+            if answer.status == OK or (answer.status in also and answer.status != UNAUTHORIZED):
+                self.access.took_over(other)
         if answer.status != OK and answer.status not in also:
             raise fault(answer.status, self.where)
         return answer
@@ -158,6 +162,13 @@ class Api:
 
     def _elsewhere(self) -> UnavailableError:
         return corrupt(self.where, "the link to its content refers to another address")
+
+    def _another(self, token: str | None, status: int, also: AbstractSet[int]) -> str | None:
+        """Return the token to try after the first one, None when there is no reason to or no other."""
+        if status == UNAUTHORIZED:
+            return self.access.renewed(token, self._send_small, self.seconds)
+        # To a token that was made for another repository, ours does not exist.
+        return self.access.instead(token) if status in _HIDDEN and status not in also else None
 
     def _send_small(self, url: str, authorization: str | None, *, body: bytes | None = None) -> Answer[bytes]:
         return self._send(url, authorization, {}, body=body)

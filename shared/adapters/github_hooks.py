@@ -62,9 +62,17 @@ class GitHubHooks:
             raise corrupt(self._api.where, "expected webhook deliveries, got something else") from None
         return _failed(attempts)
 
-    def _only_push_hook(self) -> int | None:
+    def listed(self) -> list[dict[str, object]] | None:
+        """List the repository's webhooks as GitHub shows them; None when the token may not read them. Raises as the port.
+
+        Source:
+            https://docs.github.com/en/rest/repos/webhooks#list-repository-webhooks
+        """
         entries = self._list("/hooks?per_page=100")
-        numbers = [entry.get("id") for entry in entries or () if isinstance(entry, dict) and _takes_pushes(entry)]
+        return None if entries is None else [entry for entry in entries if isinstance(entry, dict)]
+
+    def _only_push_hook(self) -> int | None:
+        numbers = [hook.get("id") for hook in self.listed() or () if takes_pushes(hook)]
         only = numbers[0] if len(numbers) == 1 else None
         return only if isinstance(only, int) and not isinstance(only, bool) else None
 
@@ -85,7 +93,8 @@ class GitHubHooks:
         return entries
 
 
-def _takes_pushes(hook: dict[str, object]) -> bool:
+def takes_pushes(hook: dict[str, object]) -> bool:
+    """Whether a webhook is active and called for pushes."""
     events = hook.get("events")
     return hook.get("active") is True and isinstance(events, list) and ("push" in events or "*" in events)
 

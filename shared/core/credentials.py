@@ -55,7 +55,12 @@ class Check:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenNote:
-    """What the issuer of a token says of it with each answer: when it ends; None when it said nothing."""
+    """What GitHub told of the personal token that it has last accepted.
+
+    Args:
+        fingerprint: Of the token.
+        expires_at: When it ends, in UTC; None when that was not told.
+    """
 
     fingerprint: str
     expires_at: datetime | None

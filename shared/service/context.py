@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from shared.core.credential_notes import Use
+    from shared.core.credentials import TokenNote
     from shared.core.rules import Terms
     from shared.model import Trust
     from shared.ports import Alert, Audit, Clock, Hooks, Judge, Nudge, Quota, Signer, Source, Store, Together
@@ -26,9 +27,10 @@ def random_token() -> str:
 class Context:
     """The ports and settings of one call. `poll_seconds` is the polling interval, `root` the publish root.
 
-    `quota` and `hooks` are None where the source has no API, `nudge` where no puller is to be told, `audit` where no graph
-    is kept, `alert` where no person is told. `uses` says under which credentials the call came in, `held` which ones the
-    function holds, both by fingerprints. `token` makes the bytes of two competing deployments differ.
+    `quota`, `hooks` and `token_note` are None where the source has no API, `nudge` where no puller is to be told, `audit`
+    where no graph is kept, `alert` where no person is told. `token_note` tells what was heard last of the personal token for
+    the source. `uses` says under which credentials the call came in, `held` which ones the function holds, both by
+    fingerprints. `token` makes the bytes of two competing deployments differ.
     """
 
     store: Store
@@ -43,6 +45,7 @@ class Context:
     poll_seconds: float
     quota: Quota | None = None
     hooks: Hooks | None = None
+    token_note: Callable[[], TokenNote | None] | None = None
     nudge: Nudge | None = None
     audit: Audit | None = None
     alert: Alert | None = None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from shared import log
 from shared.core.alerts import is_poller_stale
-from shared.core.credential_notes import are_news, with_uses
+from shared.core.credential_notes import are_news
 from shared.core.decide import Decision, Occasion, decide, to_judge
 from shared.core.manifest import empty_manifest
 from shared.core.names import parse_timestamp, timestamp
@@ -22,7 +22,7 @@ from shared.service.live import read_live
 from shared.service.lost import record_lost_webhooks
 from shared.service.objects import read_manifest
 from shared.service.publish import Intent, publish, refresh
-from shared.service.quota import obey, with_quota
+from shared.service.quota import obey, with_credentials, with_quota
 from shared.service.record import heal, note, record_failure, record_rewrite, secure_record
 from shared.service.recover import ground, recover, told_recovered
 from shared.service.undo import undo_failed
@@ -241,7 +241,7 @@ class _Run:
         at = timestamp(self._context.clock.now())
 
         def change(summary: Summary) -> Summary:
-            summary = with_quota(self._context, with_uses(summary, self._context.uses, at))
+            summary = with_credentials(self._context, with_quota(self._context, summary), at)
             if self._command.trigger is Trigger.POLLING:
                 return with_poll(summary, at, commit)
             return (

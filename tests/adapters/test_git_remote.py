@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import random
 import socket
 import time
@@ -15,8 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.adapters.git_remote import open_source
+from shared.adapters.value_choice import ValueChoice
 from shared.errors import ConfigError, RejectedError, SkillSyncError, UnavailableError
 from shared.model import BlobId, CommitSha, Standing
+from tests.fakes.clock import FakeClock
 from tests.git_server import Fault, GitServer, Received, Reply
 from tests.repos import Repo
 from tests.tls import self_signed
@@ -51,10 +54,14 @@ def server(repo: Repo, tmp_path: Path) -> Iterator[GitServer]:
         yield running
 
 
+def chosen(*tokens: str | None, clock: FakeClock | None = None) -> ValueChoice:
+    return ValueChoice([token or "" for token in tokens], clock or FakeClock(), "GITHUB_TOKEN")
+
+
 def source(server: GitServer, *, token: str | None = None, seconds: float = 30, max_bytes: int = 2**20) -> Source:
     end = time.monotonic() + seconds
     return open_source(
-        server.url("r.git"), None, token=token, seconds=lambda: end - time.monotonic(), max_bytes=max_bytes
+        server.url("r.git"), None, tokens=chosen(token), seconds=lambda: end - time.monotonic(), max_bytes=max_bytes
     )
 
 
@@ -153,8 +160,8 @@ def test_an_old_server_is_asked_for_the_head_anew_each_time(repo: Repo, server: 
 
 def test_building_a_source_touches_nothing(server: GitServer) -> None:
     source(server)
-    open_source("/no/such/folder", None, token=None, seconds=lambda: 1.0)
-    open_source("https://no.such.host.invalid/r", None, token=None, seconds=lambda: 1.0)
+    open_source("/no/such/folder", None, tokens=None, seconds=lambda: 1.0)
+    open_source("https://no.such.host.invalid/r", None, tokens=None, seconds=lambda: 1.0)
     assert server.connections == 0
 
 
@@ -278,7 +285,7 @@ def test_a_server_that_never_says_a_word_is_left_when_the_time_is_over(scheme: s
     with closing(socket.create_server(("127.0.0.1", 0))) as silent:
         end = time.monotonic() + 0.3
         url = f"{scheme}://127.0.0.1:{silent.getsockname()[1]}/r"
-        found = open_source(url, None, token=None, seconds=lambda: end - time.monotonic())
+        found = open_source(url, None, tokens=None, seconds=lambda: end - time.monotonic())
         with pytest.raises(UnavailableError, match="SOURCE_TOO_SLOW"):
             found.head(None)
     assert time.monotonic() - end < 1.5
@@ -341,14 +348,65 @@ def test_the_token_is_sent_as_the_password_of_x_access_token(repo: Repo, server:
     assert TOKEN not in shown(caught.value)
 
 
+def proofs(server: GitServer) -> list[str]:
+    """The passwords that were sent, in order."""
+    headers = [exchange.received.headers.get("authorization", "") for exchange in server.log]
+    return [base64.b64decode(header.removeprefix("Basic ")).decode().partition(":")[2] for header in headers]
+
+
+def test_while_the_newest_token_is_refused_the_old_one_is_used_also_by_the_next_source(
+    repo: Repo, server: GitServer
+) -> None:
+    server.token = TOKEN
+    tokens = chosen("new", TOKEN)
+    url = server.url("r.git")
+    for _ in range(2):
+        found = open_source(url, None, tokens=tokens, seconds=lambda: 9.0)
+        assert len(found.listing(found.head(None))) == 5
+        assert found.head(None) == repo.head
+    used = proofs(server)
+    assert used.count("new") == 1
+    assert used[0] == "new"
+    assert set(used[1:]) == {TOKEN}
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_token_that_is_refused_in_the_middle_is_replaced_there(repo: Repo, server: GitServer, status: int) -> None:
+    found = open_source(server.url("r.git"), None, tokens=chosen("new", TOKEN), seconds=lambda: 9.0)
+    head = found.head(None)
+    server.fail(Fault(Reply(status), match=f"/{PACK}"))
+    assert len(found.listing(head)) == 5
+    assert head == repo.head
+    assert (proofs(server)[0], proofs(server)[-1]) == ("new", TOKEN)
+
+
+def test_two_tokens_that_are_both_refused_are_an_error_and_not_shown(server: GitServer) -> None:
+    server.token = "another"
+    found = open_source(server.url("r.git"), None, tokens=chosen(f"{TOKEN}-new", TOKEN), seconds=lambda: 9.0)
+    with pytest.raises(RejectedError, match="SOURCE_DENIED") as caught:
+        found.head(None)
+    assert proofs(server) == [f"{TOKEN}-new", TOKEN]
+    assert TOKEN not in shown(caught.value)
+
+
+@pytest.mark.parametrize("status", [403, 429, 503])
+def test_a_limit_is_no_refusal_of_the_token(server: GitServer, status: int) -> None:
+    tokens = chosen("new", TOKEN)
+    server.fail(Fault(Reply(status, {"Retry-After": "60"}), times=9))
+    with pytest.raises(UnavailableError):
+        open_source(server.url("r.git"), None, tokens=tokens, seconds=lambda: 9.0).head(None)
+    assert set(proofs(server)) == {"new"}
+    assert tokens.current() == "new"
+
+
 def test_credentials_in_the_url_are_used_and_never_shown(repo: Repo, server: GitServer) -> None:
     server.token = TOKEN
     url = server.url("r.git").replace("http://", f"http://x-access-token:{TOKEN}@")
-    assert open_source(url, None, token=None, seconds=lambda: 9.0).head(None) == repo.head
+    assert open_source(url, None, tokens=None, seconds=lambda: 9.0).head(None) == repo.head
     for found in (
-        open_source(url, "missing", token=None, seconds=lambda: 9.0),
-        open_source(url, None, token="other", seconds=lambda: 9.0),
-        open_source(url, None, token=None, seconds=lambda: 0.0),
+        open_source(url, "missing", tokens=None, seconds=lambda: 9.0),
+        open_source(url, None, tokens=chosen("other"), seconds=lambda: 9.0),
+        open_source(url, None, tokens=None, seconds=lambda: 0.0),
     ):
         with pytest.raises(SkillSyncError) as caught:
             found.head(None)
@@ -500,7 +558,7 @@ def test_folders_within_folders_cannot_make_an_endless_listing(repo: Repo) -> No
         tree = repo.git("mktree", data="".join(f"{inner}\t{name}\n" for name in range(500)).encode())
         inner = f"040000 tree {tree}"
     head = CommitSha(repo.git("commit-tree", tree, "-m", "Bomb"))
-    found = open_source(str(repo.path), None, token=None, seconds=lambda: 9.0)
+    found = open_source(str(repo.path), None, tokens=None, seconds=lambda: 9.0)
     with pytest.raises(RejectedError, match="SOURCE_TOO_LARGE"):
         found.listing(head)
 
@@ -509,7 +567,7 @@ def test_folders_within_folders_cannot_make_an_endless_listing(repo: Repo) -> No
 
 
 def local(repo: Repo) -> Source:
-    return open_source(str(repo.path), None, token=None, seconds=lambda: 9.0)
+    return open_source(str(repo.path), None, tokens=None, seconds=lambda: 9.0)
 
 
 def test_a_path_without_a_repository_is_not_found(tmp_path: Path) -> None:
@@ -517,7 +575,7 @@ def test_a_path_without_a_repository_is_not_found(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     for name in ("file", "folder", "missing"):
         with pytest.raises(RejectedError, match="SOURCE_NOT_FOUND"):
-            open_source(str(tmp_path / name), None, token=None, seconds=lambda: 9.0).head(None)
+            open_source(str(tmp_path / name), None, tokens=None, seconds=lambda: 9.0).head(None)
 
 
 def test_a_damaged_object_on_disk_is_never_handed_on(repo: Repo) -> None:
@@ -545,7 +603,7 @@ def test_a_shallow_repository_does_not_know_how_old_commits_stand(repo: Repo, tm
     repo.git("branch", "old", base)
     head = CommitSha(repo.commit())
     repo.git("clone", "-q", "--depth=1", "--no-single-branch", repo.path.as_uri(), str(tmp_path / "shallow"))
-    shallow = open_source(str(tmp_path / "shallow"), None, token=None, seconds=lambda: 9.0)
+    shallow = open_source(str(tmp_path / "shallow"), None, tokens=None, seconds=lambda: 9.0)
     assert shallow.head(None) == head
     assert shallow.compare(base, head) is Standing.UNKNOWN
 
@@ -566,7 +624,7 @@ def test_a_repository_with_sha_256_ids_is_unsupported(tmp_path: Path) -> None:
     with GitServer(tmp_path / "served") as server:
         for url in (str(tmp_path / "served" / "r.git"), server.url("r.git")):
             with pytest.raises(RejectedError, match="SOURCE_UNSUPPORTED"):
-                open_source(url, None, token=None, seconds=lambda: 9.0).head(None)
+                open_source(url, None, tokens=None, seconds=lambda: 9.0).head(None)
 
 
 @pytest.mark.parametrize(
@@ -589,5 +647,5 @@ def test_a_repository_with_sha_256_ids_is_unsupported(tmp_path: Path) -> None:
 )
 def test_any_other_kind_of_url_is_refused_without_repeating_it(url: str) -> None:
     with pytest.raises(ConfigError, match="SOURCE_URL_UNSUPPORTED") as caught:
-        open_source(url, None, token=None, seconds=lambda: 9.0)
+        open_source(url, None, tokens=None, seconds=lambda: 9.0)
     assert "secret" not in shown(caught.value)

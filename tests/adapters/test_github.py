@@ -7,14 +7,18 @@ import logging
 import time
 import traceback
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 
 from shared.adapters.github import App, GitHub, Repository
+from shared.adapters.github_expiry import HEADER
 from shared.adapters.github_quota import ProcessQuota
 from shared.adapters.threads import in_threads
+from shared.core.credentials import TokenNote
+from shared.core.plain_text import fingerprint
 from shared.errors import ConfigError, RejectedError, SkillSyncError, UnavailableError
 from shared.model import CommitSha, Kind, Standing
 from tests.adapters.test_github_access import APP, KEY, pem
@@ -94,7 +98,7 @@ def whole_sync(source: Source, repo: Repo) -> None:
 
 
 def test_nothing_is_asked_when_things_are_built(forge: Forge) -> None:
-    github = forge.github(token=TOKEN)
+    github = forge.github(tokens=[TOKEN])
     github.source(None, seconds=lambda: 1.0)
     github.hooks(seconds=lambda: 1.0)
     assert github.quota is forge.quota
@@ -190,7 +194,38 @@ def test_the_limit_holds_for_the_syncs_that_follow(forge: Forge) -> None:
 def test_a_personal_token_opens_the_way_over_git_too(forge: Forge) -> None:
     forge.server.token = TOKEN
     forge.fake.reply("/", 429, times=99)
-    whole_sync(forge.source(token=TOKEN), forge.repo)
+    whole_sync(forge.source(tokens=[TOKEN]), forge.repo)
+
+
+@pytest.mark.parametrize("status", [429, 503, 403])
+def test_the_old_token_opens_the_way_over_git_while_the_newest_is_refused(forge: Forge, status: int) -> None:
+    forge.server.token = TOKEN
+    forge.fake.reply("/", status, times=99)
+    github = forge.github(tokens=["new", TOKEN])
+    for _ in range(2):
+        whole_sync(github.source("main", seconds=lambda: 30.0), forge.repo)
+    sent = [exchange.received.headers["authorization"] for exchange in forge.server.log]
+    assert [exchange.reply.status for exchange in forge.server.log].count(401) == 1
+    assert len(set(sent[1:])) == 1
+
+
+def test_a_token_that_rest_has_refused_is_not_shown_to_git(forge: Forge) -> None:
+    forge.server.token = TOKEN
+    forge.fake.reply("/commits/", 401)
+    forge.fake.reply("/commits/", 200, forge.repo.head.encode())
+    forge.fake.reply("/", 503, times=99)
+    whole_sync(forge.source(tokens=["new", TOKEN]), forge.repo)
+    assert {exchange.reply.status for exchange in forge.server.log} == {200}
+
+
+def test_what_was_told_of_the_token_is_kept_for_the_process(forge: Forge) -> None:
+    github = forge.github(tokens=[TOKEN])
+    assert github.token_note() is None
+    forge.fake.reply("/commits/", 200, forge.repo.head.encode(), {HEADER: "2026-12-01 00:00:00 +0000"})
+    github.source("main", seconds=lambda: 30.0).head(None)
+    assert github.token_note() == TokenNote(
+        fingerprint=fingerprint(TOKEN), expires_at=datetime(2026, 12, 1, tzinfo=UTC)
+    )
 
 
 def test_an_apps_token_opens_the_way_over_git_too(forge: Forge) -> None:
@@ -223,13 +258,13 @@ def test_folders_are_remembered_from_sync_to_sync(forge: Forge) -> None:
 
 def test_lost_webhook_calls_are_read_with_the_same_token(forge: Forge) -> None:
     forge.fake.reply("/deliveries", body=[])
-    assert forge.github(token=TOKEN).hooks(seconds=lambda: 30.0).failed_deliveries(7) == []
+    assert forge.github(tokens=[TOKEN]).hooks(seconds=lambda: 30.0).failed_deliveries(7) == []
     assert forge.fake.asked[0].headers["Authorization"] == f"Bearer {TOKEN}"
 
 
 def test_a_token_that_cannot_be_sent_is_a_wrong_setting(forge: Forge) -> None:
     with pytest.raises(ConfigError, match="GITHUB_TOKEN_INVALID"):
-        forge.github(token="two\nlines")
+        forge.github(tokens=["two\nlines"])
 
 
 def test_no_secret_is_in_any_error_repr_or_log(
@@ -238,7 +273,7 @@ def test_no_secret_is_in_any_error_repr_or_log(
     caplog.set_level(logging.DEBUG)
     secrets = {TOKEN, "ghs_installation", pem(KEY).splitlines()[3]}
     shown: list[str] = []
-    for options in ({"token": TOKEN}, {"app": App(id="1", key_pem=pem(KEY))}):
+    for options in ({"tokens": [TOKEN]}, {"app": App(id="1", key_pems=(pem(KEY),))}):
         for status in (200, 301, 401, 403, 404, 429, 500):
             fake = forge.fake = FakeGitHub(forge.repo)
             forge.quota = ProcessQuota(forge.clock)

@@ -5,16 +5,22 @@ from __future__ import annotations
 import base64
 import json
 import threading
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 
-from shared.adapters.github_access import App, PersonalAccess
+from shared.adapters.github_access import PersonalAccess
+from shared.adapters.github_app import App
+from shared.adapters.github_expiry import HEADER
 from shared.adapters.threads import in_threads
+from shared.adapters.value_choice import REFUSED_SECONDS
+from shared.core.credentials import TokenNote
+from shared.core.plain_text import fingerprint
 from shared.errors import ConfigError, RejectedError, SkillSyncError, UnavailableError
 from tests.adapters.test_github_fake import FakeGitHub, answer, api, rest
 from tests.fakes.clock import FakeClock
@@ -34,7 +40,7 @@ def pem(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey, *, password: bytes 
     return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, locked).decode()
 
 
-APP = App(id="12345", key_pem=pem(KEY))
+APP = App(id="12345", key_pems=(pem(KEY),))
 
 
 class Forge:
@@ -146,7 +152,7 @@ def test_a_token_that_another_thread_has_replaced_already_is_not_replaced_again(
     forge = Forge()
     asked = forge.api()
     head(asked)
-    old = asked.access.known()
+    old = asked.access.known().current()
     renewed = [asked.access.renewed(old, asked._send_small, lambda: 30.0) for _ in range(2)]
     assert renewed == ["ghs_secret1", "ghs_secret1"]
 
@@ -167,14 +173,212 @@ def test_a_refused_personal_token_is_not_tried_again() -> None:
     fake = FakeGitHub()
     fake.reply("/commits/", 401)
     with pytest.raises(RejectedError, match=r"SOURCE_DENIED.*401"):
-        head(api(fake, token="t0ken"))
+        head(api(fake, tokens=["t0ken"]))
     assert sent(fake, "/commits/") == ["Bearer t0ken"]
+
+
+NEW, OLD = "github_pat_new_thisMustNeverBeShown", "github_pat_old_thisMustNeverBeShown"
+BEARERS = {"new": f"Bearer {NEW}", "old": f"Bearer {OLD}"}
+
+
+def knows(fake: FakeGitHub, *good: str, otherwise: int = 401) -> None:
+    """Let the stand-in show the head to these tokens only."""
+
+    def respond(request: httpx.Request) -> httpx.Response:
+        right = request.headers.get("Authorization") in {f"Bearer {token}" for token in good}
+        return answer(200, SHA.encode()) if right else answer(otherwise, {"message": "no"})
+
+    fake.do("/commits/", respond, times=50)
+
+
+def test_of_two_tokens_that_work_the_newest_is_used() -> None:
+    fake = FakeGitHub()
+    knows(fake, NEW, OLD)
+    head(api(fake, tokens=[NEW, OLD]))
+    assert sent(fake, "/commits/") == [BEARERS["new"]]
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_while_the_newest_token_is_refused_the_old_one_is_used_and_costs_no_second_request(status: int) -> None:
+    fake, clock = FakeGitHub(), FakeClock()
+    knows(fake, OLD, otherwise=status)
+    asked = api(fake, tokens=[NEW, OLD], clock=clock)
+    for _ in range(3):
+        assert head(asked) == SHA.encode()
+    assert sent(fake, "/commits/") == [BEARERS["new"], *[BEARERS["old"]] * 3]
+    clock.move(REFUSED_SECONDS)
+    head(asked)
+    assert sent(fake, "/commits/")[4:] == [BEARERS["new"], BEARERS["old"]]
+
+
+def test_the_newest_token_is_used_again_when_it_works_again() -> None:
+    fake, clock = FakeGitHub(), FakeClock()
+    fake.reply("/commits/", 401)
+    knows(fake, NEW, OLD)
+    asked = api(fake, tokens=[NEW, OLD], clock=clock)
+    head(asked)
+    clock.move(REFUSED_SECONDS)
+    head(asked)
+    assert sent(fake, "/commits/") == [BEARERS["new"], BEARERS["old"], BEARERS["new"]]
+
+
+def test_a_revoked_old_token_leads_back_to_the_newest_at_once() -> None:
+    fake = FakeGitHub()
+    fake.reply("/commits/", 401)
+    knows(fake, OLD)
+    asked = api(fake, tokens=[NEW, OLD])
+    head(asked)
+    fake._scripts.clear()
+    knows(fake, NEW)
+    assert head(asked) == SHA.encode()
+    assert sent(fake, "/commits/")[2:] == [BEARERS["old"], BEARERS["new"]]
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(401, "SOURCE_DENIED"), (403, "SOURCE_DENIED"), (404, "SOURCE_NOT_FOUND")]
+)
+def test_two_tokens_that_are_both_refused_are_two_requests_and_an_error(status: int, code: str) -> None:
+    fake = FakeGitHub()
+    knows(fake, otherwise=status)
+    asked = api(fake, tokens=[NEW, OLD])
+    for _ in range(2):
+        with pytest.raises(RejectedError, match=code) as caught:
+            head(asked)
+        assert "thisMustNeverBeShown" not in str(caught.value)
+    assert sent(fake, "/commits/") == [BEARERS["new"], BEARERS["old"]] * 2
+
+
+@pytest.mark.parametrize("status", [403, 404, 422])
+def test_an_answer_that_the_caller_understands_refuses_no_token(status: int) -> None:
+    fake = FakeGitHub()
+    knows(fake, OLD, otherwise=status)
+    asked = api(fake, tokens=[NEW, OLD])
+    assert asked.get("/commits/x", also={status}).status == status
+    assert sent(fake, "/commits/") == [BEARERS["new"]]
+
+
+def test_a_limit_is_no_refusal_of_the_token() -> None:
+    fake = FakeGitHub()
+    fake.reply("/commits/", 403, {}, {"Retry-After": "60"})
+    asked = api(fake, tokens=[NEW, OLD])
+    with pytest.raises(UnavailableError, match="SOURCE_RATE_LIMITED"):
+        head(asked)
+    assert sent(fake, "/commits/") == [BEARERS["new"]]
+    assert asked.access.known().current() == NEW
+
+
+def test_the_end_of_the_token_that_was_accepted_is_noted() -> None:
+    fake = FakeGitHub()
+    fake.reply("/commits/", 401, b"", {HEADER: "2020-01-01 00:00:00 UTC"})
+    fake.reply("/commits/", 200, SHA.encode(), {HEADER: "2027-02-18 04:00:00 UTC"})
+    asked = api(fake, tokens=[NEW, OLD])
+    assert asked.access.note() is None
+    head(asked)
+    assert asked.access.note() == TokenNote(
+        fingerprint=fingerprint(OLD), expires_at=datetime(2027, 2, 18, 4, 0, 0, tzinfo=UTC)
+    )
+
+
+def test_without_a_token_and_for_an_app_nothing_is_noted() -> None:
+    fake, forge = FakeGitHub(), Forge()
+    fake.reply("/commits/", 200, SHA.encode(), {HEADER: "2027-02-18 04:00:00 UTC"})
+    fake._scripts += forge.fake._scripts
+    for asked in (api(fake), api(fake, app=APP, clock=forge.clock)):
+        head(asked)
+        assert asked.access.note() is None
+
+
+# two keys of an App
+
+
+OTHER_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+TWO_KEYS = App(id="12345", key_pems=(pem(OTHER_KEY), pem(KEY)))
+
+
+def signed_by(request: httpx.Request, key: rsa.RSAPrivateKey) -> bool:
+    signed, _, signature = request.headers["Authorization"].removeprefix("Bearer ").rpartition(".")
+    try:
+        key.public_key().verify(
+            base64.urlsafe_b64decode(signature + "=="), signed.encode(), PKCS1v15(), hashes.SHA256()
+        )
+    except InvalidSignature:
+        return False
+    return True
+
+
+class Keys:
+    """A GitHub that believes what some keys have signed, and remembers by which key it was asked."""
+
+    def __init__(self, *good: rsa.RSAPrivateKey) -> None:
+        self.forge = Forge()
+        self.good = good
+        self.seen: list[str] = []
+        self.fake = FakeGitHub()
+        self.fake.do("skills/installation", lambda request: self._judge(request, answer(200, {"id": 77})), times=50)
+        self.fake.do("/access_tokens", lambda request: self._judge(request, self.forge._give(request)), times=50)
+        self.fake.reply("/commits/", body=SHA.encode(), times=50)
+        self.api = api(self.fake, app=TWO_KEYS, clock=self.forge.clock)
+
+    def _judge(self, request: httpx.Request, good: httpx.Response) -> httpx.Response:
+        self.seen.append("new" if signed_by(request, OTHER_KEY) else "old")
+        return good if any(signed_by(request, key) for key in self.good) else answer(401, {})
+
+
+def test_of_two_keys_that_are_known_the_newest_signs() -> None:
+    keys = Keys(KEY, OTHER_KEY)
+    head(keys.api)
+    assert keys.seen == ["new", "new"]
+
+
+def test_while_the_newest_key_is_refused_the_old_one_signs_and_costs_no_further_request() -> None:
+    keys = Keys(KEY)
+    head(keys.api)
+    assert keys.seen == ["new", "old", "old"]
+    keys.seen.clear()
+    for _ in range(2):
+        keys.api.access.renewed(keys.api.access.known().current(), keys.api._send_small, lambda: 30.0)
+    assert keys.seen == ["old"] * 4
+    keys.seen.clear()
+    keys.forge.clock.move(3600)
+    keys.good = (OTHER_KEY,)
+    head(keys.api)
+    assert keys.seen == ["new", "new"]
+
+
+def test_a_key_that_is_refused_at_the_second_step_is_replaced_too() -> None:
+    keys = Keys(KEY)
+    keys.fake._scripts.insert(0, ("skills/installation", lambda _: answer(200, {"id": 77})))
+    head(keys.api)
+    assert keys.seen == ["new", "old", "old"]
+
+
+def test_two_keys_that_are_both_refused_are_the_end() -> None:
+    keys = Keys()
+    with pytest.raises(RejectedError, match=r"SOURCE_DENIED.*GITHUB_APP_KEY"):
+        head(keys.api)
+    assert keys.seen == ["new", "old"]
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(404, "SOURCE_NOT_FOUND"), (403, "SOURCE_DENIED"), (422, "SOURCE_DENIED")]
+)
+def test_other_refusals_are_not_the_keys_fault(status: int, code: str) -> None:
+    fake = FakeGitHub()
+    fake.reply("skills/installation", status)
+    with pytest.raises(RejectedError, match=code):
+        head(api(fake, app=TWO_KEYS, clock=FakeClock()))
+    assert len(fake.asked) == 1
+
+
+def test_an_app_has_a_key() -> None:
+    with pytest.raises(ConfigError, match="GITHUB_APP_INVALID"):
+        App(id="12345", key_pems=())
 
 
 def test_no_token_means_no_header() -> None:
     fake = FakeGitHub()
     fake.reply("/commits/", body=SHA.encode())
-    head(api(fake, token=""))
+    head(api(fake))
     assert sent(fake, "/commits/") == [None]
 
 
@@ -272,7 +476,7 @@ def test_what_goes_wrong_on_the_way_to_a_token(
 @pytest.mark.parametrize("id_", ["", "12 345", "12345\n", "é", "a/b", "1" * 65])
 def test_an_app_id_of_another_form_is_refused(id_: str) -> None:
     with pytest.raises(ConfigError, match="GITHUB_APP_INVALID"):
-        App(id=id_, key_pem=APP.key_pem)
+        App(id=id_, key_pems=APP.key_pems)
 
 
 WRONG_KEYS = {
@@ -283,15 +487,15 @@ WRONG_KEYS = {
     .decode(),
     "elliptic": pem(ec.generate_private_key(ec.SECP256R1())),
     "locked": pem(KEY, password=b"hunter2"),
-    "cut": APP.key_pem[:800],
-    "mangled": APP.key_pem.replace("A", "é"),
+    "cut": APP.key_pems[0][:800],
+    "mangled": APP.key_pems[0].replace("A", "é"),
 }
 
 
 @pytest.mark.parametrize("name", WRONG_KEYS)
 def test_a_key_that_is_no_open_rsa_key_is_refused_unquoted(name: str) -> None:
     with pytest.raises(ConfigError, match="GITHUB_APP_INVALID") as caught:
-        App(id="12345", key_pem=WRONG_KEYS[name])
+        App(id="12345", key_pems=(WRONG_KEYS[name],))
     assert "hunter2" not in str(caught.value)
     assert "BEGIN" not in str(caught.value)
 
@@ -299,7 +503,7 @@ def test_a_key_that_is_no_open_rsa_key_is_refused_unquoted(name: str) -> None:
 @pytest.mark.parametrize("token", ["a b", "a\n", "a\r\nX-Evil: 1", "é", "\x00", "a" * 5000])
 def test_a_token_that_cannot_stand_in_a_header_is_refused_unquoted(token: str) -> None:
     with pytest.raises(ConfigError, match="GITHUB_TOKEN_INVALID") as caught:
-        PersonalAccess(token)
+        PersonalAccess([token], FakeClock())
     assert token not in str(caught.value)
 
 

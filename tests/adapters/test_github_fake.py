@@ -27,10 +27,10 @@ from tests.fakes.clock import FakeClock
 from tests.repos import Repo, git_environment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from shared.adapters.github_access import App
+    from shared.adapters.github_app import App
     from shared.ports import Together
 
 API = "/repos/octo/skills"
@@ -166,7 +166,7 @@ def _entry(line: str) -> dict[str, Any]:
 def api(
     fake: FakeGitHub,
     *,
-    token: str | None = None,
+    tokens: Sequence[str] = (),
     app: App | None = None,
     clock: FakeClock | None = None,
     quota: ProcessQuota | None = None,
@@ -177,7 +177,7 @@ def api(
     return Api(
         repository=REPOSITORY,
         wire=Wire(REPOSITORY.rest_url, clock, fake.transport()),
-        access=PersonalAccess(token) if app is None else AppAccess(app, REPOSITORY, clock),
+        access=PersonalAccess(tokens, clock) if app is None else AppAccess(app, REPOSITORY, clock),
         limits=RateLimits(quota or ProcessQuota(clock), clock, REPOSITORY.rest_url),
         seconds=seconds,
     )

@@ -345,7 +345,7 @@ def test_gunzip_gives_back_what_was_packed_however_it_comes(data: bytes, size: i
     assert max((len(piece) for piece in pieces), default=0) <= 64 * 1024
 
 
-PACKED = gzip.compress(os.urandom(500))
+PACKED = gzip.compress(os.urandom(500), mtime=0)
 
 
 @pytest.mark.parametrize(
@@ -372,7 +372,7 @@ def test_gunzip_takes_exactly_one_whole_member(packed: bytes) -> None:
 def test_requests_say_who_asks_and_in_which_version() -> None:
     fake = FakeGitHub()
     fake.reply("/thing", 200, b"{}")
-    api(fake, token=TOKEN).get("/thing")
+    api(fake, tokens=[TOKEN]).get("/thing")
     headers = fake.asked[0].headers
     assert headers["User-Agent"] == "skill-sync"
     assert headers["X-GitHub-Api-Version"] == "2022-11-28"

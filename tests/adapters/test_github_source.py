@@ -146,7 +146,7 @@ def test_what_each_status_of_the_head_means(
 ) -> None:
     fake = scripted("/commits/", status, b"hunter2", headers)
     with pytest.raises(error, match=code) as caught:
-        rest(fake, token=TOKEN).head(SHA)
+        rest(fake, tokens=[TOKEN]).head(SHA)
     assert type(caught.value) is error
     assert len(fake.asked) == (3 if status in {500, 503} else 1)
     assert {request.url.host for request in fake.asked} == {"api.github.com"}
@@ -348,7 +348,7 @@ def headers_seen(fake: FakeGitHub, host: str) -> set[str]:
 def test_many_contents_come_by_the_archive_in_two_requests(repo: Repo) -> None:
     fake = FakeGitHub(repo)
     entries = files(repo)
-    assert rest(fake, token=TOKEN).blobs(CommitSha(repo.head), entries) == contents(repo, entries)
+    assert rest(fake, tokens=[TOKEN]).blobs(CommitSha(repo.head), entries) == contents(repo, entries)
     assert [str(request.url) for request in fake.asked] == [
         f"https://api.github.com/repos/octo/skills/tarball/{repo.head}",
         CODELOAD,
@@ -357,7 +357,7 @@ def test_many_contents_come_by_the_archive_in_two_requests(repo: Repo) -> None:
 
 def test_the_token_is_sent_to_the_api_and_never_to_the_download_host(repo: Repo) -> None:
     fake = FakeGitHub(repo)
-    rest(fake, token=TOKEN).blobs(CommitSha(repo.head), files(repo))
+    rest(fake, tokens=[TOKEN]).blobs(CommitSha(repo.head), files(repo))
     assert "authorization" in headers_seen(fake, "api.github.com")
     assert headers_seen(fake, "codeload.github.com") <= {
         "host",
@@ -422,7 +422,7 @@ LINKS = [
 def test_a_link_to_anywhere_else_is_not_followed(repo: Repo, location: str) -> None:
     fake = FakeGitHub(repo, link=location)
     with pytest.raises(UnavailableError, match=r"SOURCE_CORRUPT.*another address") as caught:
-        rest(fake, token=TOKEN).blobs(CommitSha(repo.head), files(repo))
+        rest(fake, tokens=[TOKEN]).blobs(CommitSha(repo.head), files(repo))
     assert len(fake.asked) == 1
     assert "evil" not in str(caught.value)
 
@@ -441,7 +441,7 @@ def test_a_second_redirect_is_not_followed(repo: Repo, status: int) -> None:
     fake = FakeGitHub(repo)
     fake.reply(CODELOAD, status, b"", {"Location": CODELOAD})
     with pytest.raises(UnavailableError, match=r"SOURCE_CORRUPT.*another address"):
-        rest(fake, token=TOKEN).blobs(CommitSha(repo.head), files(repo))
+        rest(fake, tokens=[TOKEN]).blobs(CommitSha(repo.head), files(repo))
     assert len(fake.asked) == 2
 
 

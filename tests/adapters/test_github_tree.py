@@ -60,7 +60,7 @@ def entry(document: Document, path: str) -> Document:
 
 
 def test_a_listing_is_the_one_that_the_git_protocol_gives_with_sizes(repo: Repo, document: Document) -> None:
-    expected = open_source(str(repo.path), None, token=None, seconds=lambda: 30.0).listing(CommitSha(repo.head))
+    expected = open_source(str(repo.path), None, tokens=None, seconds=lambda: 30.0).listing(CommitSha(repo.head))
     found = parse(document)
     assert found.complete
     assert [(item.path, item.kind, item.id) for item in found.entries] == [

@@ -51,7 +51,7 @@ class Place:
 
 
 def _open(url: str, branch: str | None) -> Source:
-    return open_source(url, branch, token=None, seconds=lambda: 30.0)
+    return open_source(url, branch, tokens=None, seconds=lambda: 30.0)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from shared.core.plain_text import fingerprint
 from tests.fakes.trusted import anchor
 from tests.fakes.world import TRUST
 from tests.functions.forge import NEW, OLD, REPO, TOKEN, Forge, delivering
@@ -277,6 +278,68 @@ def test_a_repaired_source_clears_the_state_and_a_new_fault_is_a_new_event(forge
     assert len(forge.events("failed")) == 2
 
 
+# two tokens
+
+
+NEWEST = "github_pat_newestThatMustNeverBeShown"
+
+
+def statuses(forge: Forge, seen: int) -> list[int]:
+    return [request.status for request in forge.github.requests[seen:]]
+
+
+def refused(forge: Forge) -> int:
+    """Let GitHub refuse the newest token; return with which status."""
+    assert NEWEST not in forge.github.access.others
+    return 401
+
+
+def made_for_another_repository(forge: Forge) -> int:
+    forge.github.access.blind.add(NEWEST)
+    return 404
+
+
+@pytest.mark.parametrize("breaks", [refused, made_for_another_repository])
+def test_a_push_is_deployed_by_the_old_token_while_the_newest_is_refused_and_the_next_costs_no_request_more(
+    forge: Forge, breaks: Callable[[Forge], int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    status = breaks(forge)
+    forge.cloud.set("GITHUB_TOKEN", f"{NEWEST}\r\n{TOKEN}\r\n")
+    before = forge.cloud.repo.head
+    forge.commit(NEW)
+    seen = len(forge.github.requests)
+    assert code(forge.push(before)) == "deployed"
+    assert statuses(forge, seen) == [status, 200, 200, 200]
+    warnings = [line for line in capsys.readouterr().out.splitlines() if "its other value is used" in line]
+    assert len(warnings) == 1
+    assert fingerprint(NEWEST) in warnings[0]
+    before, seen = forge.cloud.repo.head, len(forge.github.requests)
+    forge.commit("Newer text.")
+    assert code(forge.push(before)) == "deployed"
+    assert statuses(forge, seen) == [200, 200, 200]
+    assert (forge.text, forge.poller()["error"], forge.events("failed")) == ("Newer text.", None, [])
+
+
+def test_a_sync_over_git_goes_on_with_the_old_token_too(forge: Forge) -> None:
+    forge.cloud.set("GITHUB_TOKEN", f"{NEWEST}\n{TOKEN}\n")
+    turn(forge, status=503, status_times=10**6)
+    for text in (NEW, "Newer text."):
+        forge.commit(text)
+        assert code(forge.poll()) == "deployed"
+        assert forge.text == text
+    assert [seen.status for seen in forge.github.requests if seen.kind == "git"].count(401) == 1
+
+
+def test_any_git_repository_behind_an_address_is_read_with_either_token(forge: Forge) -> None:
+    forge.cloud.set("SOURCE_URL", forge.github.url(f"{REPO}.git"))
+    forge.cloud.set("GITHUB_TOKEN", f"{NEWEST}\n{TOKEN}\n")
+    for text in (NEW, "Newer text."):
+        forge.commit(text)
+        assert code(forge.poll()) == "deployed"
+        assert forge.text == text
+    assert [seen.status for seen in forge.github.requests if seen.kind == "git"].count(401) == 1
+
+
 # a GitHub App
 
 
@@ -298,6 +361,14 @@ def test_an_apps_tokens_read_the_repository_and_are_renewed_when_they_end(forge:
     forge.commit("Newer text.")
     assert code(forge.poll()) == "deployed"
     assert sum(seen.path.endswith("access_tokens") for seen in forge.github.requests) == 2
+    other = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    newest = other.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
+    ).decode()
+    forge.cloud.set("GITHUB_APP_KEY", f"{newest}{pem}".replace("\n", "\\n"))
+    forge.github.access.revoke()
+    forge.commit("By the old key.")
+    assert code(forge.poll()) == "deployed"
     forge.github.access.install_app(
         "12",
         rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -306,7 +377,7 @@ def test_an_apps_tokens_read_the_repository_and_are_renewed_when_they_end(forge:
     )
     forge.github.access.revoke()
     assert code(forge.poll()) == "SOURCE_DENIED"
-    assert forge.text == "Newer text."
+    assert forge.text == "By the old key."
 
 
 def test_an_app_without_its_key_is_told_by_name(forge: Forge) -> None:

@@ -37,20 +37,33 @@ class Access:
 
     Attributes:
         token: The personal token; None, with no App, makes everything public.
+        others: Further personal tokens that may read.
+        blind: Tokens that GitHub knows and that were made for other repositories.
+        expiration: When personal tokens end, as the header says it; empty where they never do.
+        scopes: Those of a classic token; None for a token that has none, as a fine-grained one.
+        believes_all: Whatever is sent is accepted, as something between us and GitHub might do.
         lifetime_seconds: How long the tokens of the App live.
     """
 
     def __init__(self) -> None:
         self.token: str | None = None
+        self.others: set[str] = set()
+        self.blind: set[str] = set()
+        self.expiration = ""
+        self.scopes: str | None = None
+        self.believes_all = False
         self.lifetime_seconds = 3600.0
-        self._app: tuple[str, rsa.RSAPublicKey] | None = None
+        self._app: tuple[str, list[rsa.RSAPublicKey]] | None = None
         self._issued: list[Issued] = []
 
-    def install_app(self, app_id: str, public_key_pem: bytes) -> None:
-        """Install a GitHub App."""
-        key = serialization.load_pem_public_key(public_key_pem)
-        assert isinstance(key, rsa.RSAPublicKey)
-        self._app = (app_id, key)
+    def install_app(self, app_id: str, *public_keys_pem: bytes) -> None:
+        """Install a GitHub App that has these keys, and no other."""
+        keys = []
+        for pem in public_keys_pem:
+            key = serialization.load_pem_public_key(pem)
+            assert isinstance(key, rsa.RSAPublicKey)
+            keys.append(key)
+        self._app = (app_id, keys)
 
     def revoke(self) -> None:
         """Make every token of the App invalid."""
@@ -64,7 +77,19 @@ class Access:
     def holds(self, token: str) -> bool:
         """Whether this token is one that may read now."""
         live = {issued.token for issued in self._issued if issued.expires_at > datetime.now(UTC)}
-        return token in live or (self.token is not None and secrets.compare_digest(token, self.token))
+        return self.believes_all or token in live or self._is_personal(token)
+
+    def told(self, headers: Mapping[str, str]) -> dict[str, str]:
+        """Return the headers of every answer to a personal token that tell about that token."""
+        if not self._is_personal(bearer(headers) or ""):
+            return {}
+        expires = {"github-authentication-token-expiration": self.expiration} if self.expiration else {}
+        return expires if self.scopes is None else {**expires, "x-oauth-scopes": self.scopes}
+
+    def _is_personal(self, token: str) -> bool:
+        if token in self.others or token in self.blind:
+            return True
+        return self.token is not None and secrets.compare_digest(token, self.token)
 
     def issue(self) -> Issued:
         """Make a token for the App's installation."""
@@ -74,22 +99,26 @@ class Access:
 
     def is_app(self, headers: Mapping[str, str]) -> bool:
         """Whether a request carries a JSON web token that the App signed, for ten minutes at most."""
-        if self._app is None:
-            return False
-        app_id, key = self._app
-        token = bearer(headers) or ""
-        signed, _, signature = token.rpartition(".")
-        try:
-            key.verify(_decoded(signature), signed.encode(), padding.PKCS1v15(), hashes.SHA256())
-            head, claims = (json.loads(_decoded(part)) for part in signed.split("."))
-        except (InvalidSignature, ValueError):
-            return False
-        now = time.time()
-        fresh = (
-            claims["iat"] <= now < claims["exp"] <= claims["iat"] + _LONGEST_SECONDS + 60
-            and claims["exp"] <= now + _LONGEST_SECONDS
-        )
-        return head.get("alg") == "RS256" and str(claims["iss"]) == app_id and bool(fresh)
+        if self._app is None or self.believes_all:
+            return self.believes_all
+        app_id, keys = self._app
+        return any(_is_signed(headers, app_id, key) for key in keys)
+
+
+def _is_signed(headers: Mapping[str, str], app_id: str, key: rsa.RSAPublicKey) -> bool:
+    token = bearer(headers) or ""
+    signed, _, signature = token.rpartition(".")
+    try:
+        key.verify(_decoded(signature), signed.encode(), padding.PKCS1v15(), hashes.SHA256())
+        head, claims = (json.loads(_decoded(part)) for part in signed.split("."))
+    except (InvalidSignature, ValueError):
+        return False
+    now = time.time()
+    fresh = (
+        claims["iat"] <= now < claims["exp"] <= claims["iat"] + _LONGEST_SECONDS + 60
+        and claims["exp"] <= now + _LONGEST_SECONDS
+    )
+    return head.get("alg") == "RS256" and str(claims["iss"]) == app_id and bool(fresh)
 
 
 def bearer(headers: Mapping[str, str]) -> str | None:

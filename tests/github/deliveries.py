@@ -135,6 +135,7 @@ class Deliveries:
         hook = self._hooks[hook_id]
         hook.url, hook.secret = str(config.get("url", hook.url)), str(config.get("secret", hook.secret))
         hook.form = config["content_type"] != "json" if "content_type" in config else hook.form
+        hook.insecure_ssl = str(config.get("insecure_ssl", hook.insecure_ssl))
 
     def ping(self, hook_id: int) -> None:
         """Send a hook its ping in the background."""

@@ -43,6 +43,7 @@ class Hook:
     events: tuple[str, ...] = ("push",)
     active: bool = True
     form: bool = False
+    insecure_ssl: str = "0"
     last: tuple[int | None, str] = (None, "unused")
 
     def wants(self, event: str) -> bool:
@@ -80,7 +81,7 @@ class Hook:
             "name": "web",
             "active": self.active,
             "events": list(self.events),
-            "config": {"content_type": kind, "insecure_ssl": "0", "url": self.url, "secret": "********"},
+            "config": {"content_type": kind, "insecure_ssl": self.insecure_ssl, "url": self.url, "secret": "********"},
             "updated_at": self.created_at,
             "created_at": self.created_at,
             "url": url,

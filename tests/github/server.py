@@ -182,7 +182,8 @@ class GitHubStandIn:
         if moved is not None:
             rest = received.path.removeprefix(f"{full_name}.git")
             return Reply(301, {"Location": self.url(f"{moved}.git{rest}?{received.query}")})
-        if not self.access.is_open and not self.access.holds(bearer(received.headers) or ""):
+        sent = bearer(received.headers) or ""
+        if not self.access.is_open and (sent in self.access.blind or not self.access.holds(sent)):
             return Reply(401, {"WWW-Authenticate": 'Basic realm="GitHub"'}, b"Repository not found.")
         if not self.bare(full_name).exists():
             return Reply(404, {}, b"Repository not found.")
@@ -212,7 +213,8 @@ class GitHubStandIn:
         if full_name.casefold() in self._moved:
             place = f"{self.api_url}/repositories/{abs(hash(full_name))}{below}"
             return reply(301, {"message": "Moved Permanently", "url": place}, {"Location": place})
-        if (not self.access.is_open and sent is None) or not self.bare(full_name).exists():
+        hidden = sent in self.access.blind or (not self.access.is_open and sent is None)
+        if hidden or not self.bare(full_name).exists():
             return message(404, "Not Found")
         if below.startswith("/hooks"):
             readable = self.deliveries is not None and self.switches.hooks_readable
@@ -265,6 +267,7 @@ class GitHubStandIn:
                 "x-ratelimit-reset": str(int(time.time()) + switches.rate_reset_seconds),
                 "x-ratelimit-resource": "core",
                 "server": "github.com",
+                **self.access.told(received.headers),
             }
         return Reply(answer.status, {**headers, **answer.headers}, answer.body, chunked=answer.chunked)
 
