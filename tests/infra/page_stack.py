@@ -6,6 +6,7 @@ import json
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -83,8 +84,17 @@ class Stack:
         children = Path(f"/proc/{self.run.process.pid}/task/{self.run.process.pid}/children").read_text().split()
         return next(int(pid) for pid in children if b"shared.puller" in Path(f"/proc/{pid}/cmdline").read_bytes())
 
-    def push(self, files: Mapping[str, str | None], *, trigger: bool = True) -> str:
-        """Commit in the operator's clone and push; None deletes a folder. Returns the live deployment that follows."""
+    def stop_polls(self) -> None:
+        """Stop the timer, so that what comes by a webhook is not brought by a poll first; one under way ends before ours."""
+        self.run.process.send_signal(signal.SIGSTOP)
+        self.run.post("/api/poll", {})
+
+    def go_on_polling(self) -> None:
+        """Let the timer go on."""
+        self.run.process.send_signal(signal.SIGCONT)
+
+    def push(self, files: Mapping[str, str | None]) -> str:
+        """Commit in the operator's clone and push; None deletes a folder. Returns the deployment that follows by webhook."""
         for path, text in files.items():
             if text is None:
                 shutil.rmtree(self.clone / path)
@@ -92,6 +102,15 @@ class Stack:
                 (self.clone / path).parent.mkdir(parents=True, exist_ok=True)
                 (self.clone / path).write_text(text)
         before = self.live()
+        self.stop_polls()
+        try:
+            self._push()
+            until(lambda: self.live() != before, "the deployment of the push")
+        finally:
+            self.go_on_polling()
+        return self.live()
+
+    def _push(self) -> None:
         for line in ("add -A", "commit -q -m Change", "push -q origin HEAD"):
             done = subprocess.run(
                 ["git", "-C", str(self.clone), *shlex.split(line)],
@@ -100,9 +119,6 @@ class Stack:
                 check=False,
             )
             assert done.returncode == 0, done.stderr
-        if trigger:
-            until(lambda: self.live() != before, "the deployment of the push")
-        return self.live()
 
     def live(self) -> str:
         """The deployment that is live."""
@@ -156,8 +172,11 @@ def standing(folder: Path, skills: Mapping[str, str]) -> Iterator[Stack]:
             stack = Stack(
                 folder=folder, run=run, clone=clone, github=github, puller_port=puller_port, gateway_port=gateway_port
             )
-            stack.settle()
-            yield stack
+            try:
+                stack.settle()
+                yield stack
+            finally:
+                stack.go_on_polling()
 
 
 @contextmanager

@@ -44,6 +44,7 @@ def alpha_is_changed(stack: Stack) -> None:
 
 def the_push_is_live(stack: Stack) -> None:
     until(lambda: stack.run.text("reload-check/SKILL.md") is not None, "the push on the volume")
+    stack.go_on_polling()
     stack.settle()
 
 
@@ -79,7 +80,7 @@ ROWS = {
     WRITE: Row(),
     f"{REPO} add reload-check": Row(),
     f'{REPO} commit -q -m "Check the reload"': Row(),
-    f"{REPO} push origin HEAD": Row(after=the_push_is_live),
+    f"{REPO} push origin HEAD": Row(before=Stack.stop_polls, after=the_push_is_live),
     "python -m shared.cli history --limit 1": Row(shows=("success", "webhook")),
     'cat "$SKILLS_DIR/reload-check/SKILL.md"': Row(shows=("Pushed at",)),
     loaded("reload-check"): Row(),

@@ -108,6 +108,7 @@ ROWS = {
     'curl -s -X PATCH -H @"$SECRETS/github-header" -d \'{"content_type": "json"}\' ' + f'{HOOKS}/$HOOK/config"': Row(
         shows=('"content_type": "json"',)
     ),
+    "python -m shared.cli doctor": Row(shows=("webhook-is-there", "HOOK_TWICE")),
     "python -m shared.cli sync": Row(shows=("unchanged",)),
     f'{POST} {HOOKS}/$HOOK/deliveries/$DELIVERY/attempts"': Row(shows=("202",), after=the_replay_changed_nothing),
 }
@@ -163,7 +164,7 @@ def test_a_fault_that_the_table_names_has_that_status(code: str) -> None:
 
 def test_a_push_that_is_wholly_rejected_is_answered_as_the_table_says(stack: Stack) -> None:
     stack.push({"bad/SKILL.md": "No frontmatter.\n"})
-    until(lambda: {400} <= {each["status_code"] for each in deliveries_of_first(stack)}, "the delivery")
+    until(lambda: any(each["status_code"] == 400 for each in deliveries_of_first(stack)), "the delivery")
     refused = next(each for each in deliveries_of_first(stack) if each["status_code"] == 400)
     shown = httpx.get(f"{hooks_url(stack)}/1/deliveries/{refused['id']}", timeout=10).json()
     assert json.loads(shown["response"]["payload"])["code"] == "VALIDATION_FAILED"
