@@ -23,7 +23,7 @@ LONGEST_WAIT_SECONDS: Final = 15 * 60.0
 BELIEVED_SECONDS: Final = 2 * 3600.0
 """Limits are renewed every hour; a time further ahead than this is taken for a mistake."""
 CAPPED_SECONDS: Final = 3600.0
-_FORBIDDEN, _TOO_MANY = 403, 429
+_UNAUTHORIZED, _FORBIDDEN, _TOO_MANY = 401, 403, 429
 _DIGITS = re.compile(r"[0-9]{1,12}")
 _SECONDARY: Final = b"secondary rate limit"
 
@@ -89,6 +89,8 @@ class RateLimits:
         Raises:
             UnavailableError: `SOURCE_RATE_LIMITED`, the answer is a refusal for that reason.
         """
+        if status == _UNAUTHORIZED:
+            return  # a refused token has no limit: what is told is that of everybody at our address
         now = self._clock.now()
         with self._lock:
             # What was under way when a block began says nothing new: eight refused at once are one refusal.

@@ -25,19 +25,29 @@ _MADE_ELSEWHERE = {
     "GITHUB_APP_KEY": "GitHub makes it: the App's settings > Private keys > Generate a private key",
     "OPERATOR_KEY": "it never leaves the operator's folder: operator key add makes it there",
 }
-_BELONGS = {
-    "GITHUB_WEBHOOK_SECRET": "the first line of the functions' GITHUB_WEBHOOK_SECRET; then the webhook's settings on GitHub",
-    "MANUAL_SYNC_API_KEY": "the first line of the functions' MANUAL_SYNC_API_KEY; then with everybody who calls with it",
-    "PULLER_KEY": "the hash: the first line of the functions' PULLER_KEY_HASHES; then the key: PULLER_KEY on the volume host",
+_STEPS = {
+    "GITHUB_WEBHOOK_SECRET": (
+        "the functions' setting GITHUB_WEBHOOK_SECRET, as its first line",
+        "the secret in the webhook's settings on GitHub",
+    ),
+    "MANUAL_SYNC_API_KEY": (
+        "the functions' setting MANUAL_SYNC_API_KEY, as its first line",
+        "everybody and every job that calls with it",
+    ),
+    "PULLER_KEY": (
+        "the hash: the functions' setting PULLER_KEY_HASHES, as its first line",
+        "the key: PULLER_KEY on the volume host",
+    ),
     "NEO4J_PASSWORD": (
-        "a new user in Neo4j (CREATE USER … SET PASSWORD … CHANGE NOT REQUIRED); then, with that user's name in NEO4J_USER, "
-        "the first line of the functions' NEO4J_PASSWORD"
+        "a second user in Neo4j: CREATE USER <user> SET PASSWORD '<value>' CHANGE NOT REQUIRED",
+        "the functions' settings NEO4J_USER and NEO4J_PASSWORD, each as its first line",
     ),
     "SIGNING_KEY": (
-        "the public key: operator signer add --public-key, then operator trust push; "
-        "then the seed: the first line of the functions' SIGNING_KEY"
+        "the public key: operator signer add --public-key KEY, then operator trust push",
+        "the seed: the functions' setting SIGNING_KEY, as its first line",
     ),
 }
+"""Where a value belongs, in this order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +73,7 @@ def add_keys(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     actions = parser.add_subparsers(dest="action", required=True)
     what = "make a value of 256 bits, and say where it belongs; nothing is changed anywhere"
     new = actions.add_parser("new", help=what, description=what)
-    new.add_argument("kind", metavar="KIND", help=f"{', '.join(_BELONGS)}, or PULLER_KEY.<puller id>")
+    new.add_argument("kind", metavar="KIND", help=f"{', '.join(_STEPS)}, or PULLER_KEY.<puller id>")
     new.add_argument(
         "--puller", default="", metavar="ID", help="whose PULLER_KEY: prints its line of PULLER_KEY_HASHES"
     )
@@ -85,7 +95,7 @@ def run_keys(options: argparse.Namespace, output: Output) -> int:
     """
     name, puller = _named(options.kind, options.puller)
     made = new_key(name, puller)
-    where = _BELONGS[name]
+    steps = _STEPS[name]
     told = [f"fingerprint: {made.fingerprint}", *(f"{key}: {text}" for key, text in made.beside.items())]
     document = {"name": f"{PULLER_PREFIX}{puller}" if puller else name, "fingerprint": made.fingerprint, **made.beside}
     if options.out:
@@ -95,7 +105,8 @@ def run_keys(options: argparse.Namespace, output: Output) -> int:
     else:
         first = {"value": made.value}
         told.insert(0, f"{name}={made.value}")
-    output.result({**document, **first, "belongs": where}, *told, f"it belongs into {where}")
+    places = [f"  {number}. {step}" for number, step in enumerate(steps, start=1)]
+    output.result({**document, **first, "belongs": list(steps)}, *told, "where it belongs, in this order:", *places)
     return 0
 
 

@@ -29,7 +29,8 @@ def init(options: argparse.Namespace, ask: Ask) -> int:
     """Make the operator's key and begin the chain."""
     key = _public_key(options.signer)
     line = Line(channel=options.channel, repo=options.repo, ref=options.ref)
-    home = trust_home.begin(options.home, ask.passphrase("the new operator key"), line, key, key_id(key))
+    passphrase = ask.passphrase("") if ask.passphrase_file else ask.new_passphrase()
+    home = trust_home.begin(options.home, passphrase, line, key, key_id(key))
     document = {"home": str(home.path), "version": 1, "operator_keys": list(home.newest.operator_keys)}
     ask.output.result(
         {**document, "signer_keys": list(home.newest.signer_keys), "anchor": home.anchor},

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from shared.adapters.clock import SystemClock
 from shared.cli.exits import Exit
 from shared.cli.screen import BAD, DOUBTFUL, cell, items, line, table
-from shared.core.calendar_feed import Due, crontab, icalendar, reminders
+from shared.core.calendar_feed import DueDay, crontab, icalendar, reminders
 from shared.core.names import parse_timestamp
 from shared.core.plain_text import fingerprint
 from shared.errors import InputError, NotFoundError, UnavailableError
@@ -42,18 +42,16 @@ def calendar(client: Client, screen: Screen, options: argparse.Namespace) -> Exi
     return Exit.DONE
 
 
-def _due(row: Mapping[str, object]) -> Due | None:
+def _due(row: Mapping[str, object]) -> DueDay | None:
     """Read one credential; None when it is not known when it is due."""
     if row.get("due_at") is None:
         return None
     try:
         due = parse_timestamp(str(row["due_at"]))
-        since = row.get("since")
-        cadence = row.get("cadence_days")
-        lifetime = (due - parse_timestamp(str(since))).days if since is not None else cadence
+        lifetime = row.get("lifetime_days")
         if not isinstance(lifetime, int):
             raise InputError("NUMBER_INVALID", "no number of days")
-        return Due(name=str(row.get("name")), on=due.date(), lifetime_days=lifetime)
+        return DueDay(name=str(row.get("name")), on=due.date(), lifetime_days=lifetime)
     except InputError as error:
         # What becomes a line of a crontab is taken only as it must be.
         raise UnavailableError(
@@ -61,12 +59,12 @@ def _due(row: Mapping[str, object]) -> Due | None:
         ) from None
 
 
-def _described(due: Due) -> dict[str, object]:
+def _described(due: DueDay) -> dict[str, object]:
     on = [(due.on - timedelta(days=days)).isoformat() for days in reminders(due)]
     return {"name": due.name, "due": due.on.isoformat(), "reminders": on}
 
 
-def _rows(dues: list[Due], now: datetime) -> Iterator[tuple[object, ...]]:
+def _rows(dues: list[DueDay], now: datetime) -> Iterator[tuple[object, ...]]:
     for due in dues:
         left = (due.on - now.date()).days
         days = ", ".join(str(due.on - timedelta(days=before)) for before in reminders(due))

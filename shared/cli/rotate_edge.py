@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _OK, _NOT_MODIFIED, _UNAUTHORIZED, _CONFLICT = 200, 304, 401, 409
 _MADE_UP_BYTES = 32
+_ELSEWHERE = "find out who answers there: the address must lead to the functions themselves"
+_MEND = "mend what the code says, and verify again"
 _WAITING = ("PAUSED", "BUSY")
 """Refusals that come behind the check of the key."""
 
@@ -95,12 +97,13 @@ def _refused(answer: Answer, code: str, what: str) -> Check:
     if (answer.status, told) == (_UNAUTHORIZED, code):
         return Check(name=name, mark=Mark.OK, text=f"a made-up {what} gets {answer.status} {code}")
     accepted = answer.status in {_OK, _NOT_MODIFIED}
+    elsewhere = accepted or not told
     return Check(
         name=name,
         mark=Mark.FAIL,
         code="MADE_UP_ACCEPTED" if accepted else "EDGE_UNEXPECTED",
         text=f"a made-up {what} must get {_UNAUTHORIZED} {code}; it got {answer.status} {told}".rstrip(),
-        fix="find out who answers there: the address must lead to the functions themselves",
+        fix=_ELSEWHERE if elsewhere else _MEND,
     )
 
 
@@ -124,7 +127,7 @@ def _accepted(answer: Answer, what: str) -> Check:
         mark=Mark.FAIL,
         code="EDGE_UNEXPECTED",
         text=f"the new {what} should get {_OK}; it got {answer.status} {told}".rstrip(),
-        fix="mend what the code says, and verify again",
+        fix=_MEND if told else _ELSEWHERE,
     )
 
 

@@ -18,6 +18,7 @@ _STYLES = {"ok": GOOD, "due": DOUBTFUL, "overdue": BAD, "unknown": QUIET, "rotat
 _KNOWN_FROM = {
     "rotation": "it was rotated then",
     "first_seen": "it was first seen then; it may be older",
+    "changed": "it was changed then, without a rotation",
     "header": "GitHub says when it expires",
     "trust": "the trust says so",
 }
@@ -125,7 +126,9 @@ def _left(row: Mapping[str, object]) -> str:
     days = row.get("days_left")
     if not isinstance(days, int):
         return ""
-    return f" (in {days} days)" if days >= 0 else f" ({-days} days ago)"
+    if days > 0:
+        return f" (in {days} days)"
+    return f" ({-days} days ago)" if days else " (since today)"
 
 
 def _day(value: object) -> str:

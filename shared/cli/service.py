@@ -115,7 +115,7 @@ COMMANDS: dict[str, tuple[Callable[[Client, Screen, argparse.Namespace], Exit], 
         "what is wrong, and what to do about it",
         (
             "Looks at the settings here, the address, the clocks and the key, and lets the functions examine themselves. It\n"
-            "says what it can where they do not answer, or refuse the key. Nothing is changed."
+            "says what it can where they do not answer, or refuse the key. What is live stays as it is."
         ),
     ),
 }

@@ -10,13 +10,12 @@ from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from shared.core.credentials import kind_of
+from shared.core.dues import thresholds_of
 from shared.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-REMINDER_DAYS = (30, 14, 7, 1)
-"""How long before a due date people are reminded; each only where it is at most half the value's lifetime."""
 CRON_HOUR = 9
 MAX_LINE_OCTETS = 75
 """RFC 5545, section 3.1: without the line break."""
@@ -25,7 +24,7 @@ _YEARS = range(2000, 9000)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Due:
+class DueDay:
     """When a credential must have been replaced.
 
     Args:
@@ -48,12 +47,12 @@ class Due:
             raise InputError("DATE_INVALID", f"expected a day in the years {_YEARS[0]} to {_YEARS[-1]}")
 
 
-def reminders(due: Due) -> tuple[int, ...]:
-    """Return how many days before the due date people are reminded, the longest first."""
-    return tuple(days for days in REMINDER_DAYS if 2 * days <= due.lifetime_days)
+def reminders(due: DueDay) -> tuple[int, ...]:
+    """Return how many days before the due date people are reminded, the longest first: as alerts are sent."""
+    return thresholds_of(due.lifetime_days)
 
 
-def icalendar(dues: Iterable[Due], *, now: datetime, scope: str) -> str:
+def icalendar(dues: Iterable[DueDay], *, now: datetime, scope: str) -> str:
     """Write an iCalendar file: one all-day event a due date, with an alarm for each reminder.
 
     An event keeps its UID when the credential has been rotated, and its SEQUENCE grows: a calendar that takes the file again
@@ -74,7 +73,7 @@ def icalendar(dues: Iterable[Due], *, now: datetime, scope: str) -> str:
     return "".join(f"{folded}\r\n" for line in lines for folded in _folded(line))
 
 
-def crontab(dues: Iterable[Due], *, now: datetime) -> str:
+def crontab(dues: Iterable[DueDay], *, now: datetime) -> str:
     """Write lines for a person's crontab: each prints one reminder on its day, and cron mails what is printed.
 
     Cron knows no year, so each line asks for it itself. What lies before today is left out.
@@ -92,7 +91,7 @@ def crontab(dues: Iterable[Due], *, now: datetime) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _event(due: Due, now: datetime, scope: str) -> Iterator[str]:
+def _event(due: DueDay, now: datetime, scope: str) -> Iterator[str]:
     what = (
         f"The value of {due.name} should be replaced by {due.on}: python -m shared.cli rotate begin {due.name}\n"
         f"If it lapses: {kind_of(due.name).symptom}."
@@ -115,7 +114,7 @@ def _event(due: Due, now: datetime, scope: str) -> Iterator[str]:
     yield "END:VEVENT"
 
 
-def _cron_line(due: Due, days: int) -> str:
+def _cron_line(due: DueDay, days: int) -> str:
     on = due.on - timedelta(days=days)
     said = f"skill-sync: {due.name} is due {_in(days)} ({due.on}): python -m shared.cli rotate begin {due.name}"
     # An unescaped % would end the command.

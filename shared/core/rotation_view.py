@@ -83,11 +83,12 @@ def _credential(
 
 def _dates(due: Due | None, now: datetime) -> dict[str, object]:
     if due is None:
-        return dict.fromkeys(("since", "due_at", "days_left", "known_from"))
+        return dict.fromkeys(("since", "due_at", "days_left", "lifetime_days", "known_from"))
     return {
         "since": due.since,
         "due_at": due.due_at,
         "days_left": days_left(due.due_at, now),
+        "lifetime_days": due.lifetime_days,
         "known_from": due.known_from,
     }
 

@@ -149,6 +149,12 @@ def test_the_last_answer_that_is_allowed_blocks_until_the_reset() -> None:
         case.limits.check()
 
 
+def test_what_is_told_to_a_refused_token_is_not_our_limit() -> None:
+    case = Limits()
+    assert case.note(401, reset(600)) is None
+    assert case.quota.blocked_until() is None
+
+
 def test_a_plain_answer_blocks_nothing() -> None:
     case = Limits()
     case.note(200, {"X-RateLimit-Remaining": "4999", "X-RateLimit-Reset": "1"})

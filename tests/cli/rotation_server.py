@@ -35,6 +35,7 @@ def row(name: str, **changes: object) -> dict[str, Any]:
         "since": "2026-11-01T00:00:00.000Z",
         "due_at": "2026-12-01T00:00:00.000Z",
         "days_left": 9,
+        "lifetime_days": kind.cadence_days,
         "known_from": "rotation",
         "state": "ok",
         "retired": None,

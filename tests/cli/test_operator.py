@@ -270,6 +270,18 @@ def test_the_passphrase_is_asked_for_where_no_file_names_it(monkeypatch: pytest.
     assert open_home(desk.home).newest.epoch == 2
 
 
+def test_the_first_passphrase_is_asked_for_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    typed = [PASSPHRASE, "mistyped passphrase"]
+    monkeypatch.setattr(operator_ask.getpass, "getpass", lambda _: typed.pop(0))
+    signer = base64_of(FIRST.public_key)
+    command = ["operator", "init", "--repo", "octo/skills", "--signer", signer, "--home", str(tmp_path / "operator")]
+    assert main(command) == 1
+    assert "PASSPHRASE_DIFFERS" in capsys.readouterr().err
+    assert not (tmp_path / "operator").exists()
+
+
 def live_by(desk: Desk, signer: Ed25519Signer) -> None:
     """Let a pointer by that signer be live."""
     trust = open_home(desk.home).newest

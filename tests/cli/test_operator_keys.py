@@ -19,7 +19,7 @@ from shared.cli.operator_keys import set_aside_revoked
 from shared.cli.trust_home import open_home
 from shared.core.names import trust_name
 from shared.core.trust import next_trust
-from tests.cli.operator_desk import NEW_PASSPHRASE, PASSPHRASE, Desk
+from tests.cli.operator_desk import FIRST, NEW_PASSPHRASE, PASSPHRASE, SECOND, Desk, base64_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -103,6 +103,14 @@ def test_keys_are_rotated_again_and_again(desk: Desk) -> None:
     assert desk.files() == sorted([*names, f"operator.{ids[-1][:8]}.key"])
     assert desk.run("init", "--repo", "octo/skills", "--signer", "A" * 43 + "=") == 1
     assert desk.newest.version == 5
+
+
+def test_where_key_id_names_a_signer_another_option_chooses_who_signs(desk: Desk, both: tuple[str, str]) -> None:
+    old, new = both
+    assert desk.run("signer add", "--public-key", base64_of(SECOND.public_key), "--key-id", old) == 0
+    assert desk.run("signer revoke", "--key-id", FIRST.key_id[:8], "--sign-with", old[:8]) == 0
+    assert desk.by_new_key("signer add", "--public-key", base64_of(FIRST.public_key)) == 0
+    assert [signers_of(desk, version) for version in (3, 4, 5)] == [[old], [old], [new]]
 
 
 REFUSED = [

@@ -23,8 +23,8 @@ def at(day: datetime | date) -> str:
 
 
 ROWS = (
-    row("SIGNING_KEY", due_at=at(SOON), since=None),
-    row("GITHUB_TOKEN", due_at=at(SOON - timedelta(days=5)), since=at(SOON - timedelta(days=25))),
+    row("SIGNING_KEY", due_at=at(SOON)),
+    row("GITHUB_TOKEN", due_at=at(SOON - timedelta(days=5)), lifetime_days=20),
     row("OPERATOR_KEY", due_at=None, days_left=None),
 )
 
@@ -44,7 +44,7 @@ def test_due_dates_are_listed_in_their_order_with_the_reminders(rotation: Rotati
 def test_of_a_value_that_lives_shorter_than_its_cadence_fewer_reminders_are_given(rotation: RotationDesk) -> None:
     told(rotation, *ROWS)
     short, usual = rotation.json("rotate", "calendar")[1]["due"]
-    # 20 days altogether; 90 by the cadence, where it is not known since when.
+    # 20 days altogether, and 90.
     assert [len(each["reminders"]) for each in (short, usual)] == [2, 4]
 
 
@@ -97,8 +97,8 @@ def test_without_any_due_date_no_file_is_made(rotation: RotationDesk, form: str)
         {"due_at": "tomorrow"},
         {"due_at": 5},
         {"due_at": "9999-12-31T00:00:00.000Z"},
-        {"since": "\n"},
-        {"since": None, "cadence_days": "30"},
+        {"lifetime_days": "30"},
+        {"lifetime_days": None},
     ],
 )
 @pytest.mark.parametrize("form", ["--ics", "--crontab", "--json"])

@@ -151,6 +151,31 @@ def test_a_key_is_known_to_be_accepted_by_what_comes_behind_its_check(
     assert not [each for each in rotation.server.asked if each.url.host != "functions.example"]
 
 
+@pytest.mark.parametrize(
+    ("answer", "fix"),
+    [
+        (refusal(503, "CONFIG_MISSING"), "mend what the code says"),
+        (refusal(401, "API_KEY_MISSING"), "mend what the code says"),
+        (httpx.Response(401, text="<html>"), "find out who answers there"),
+        (httpx.Response(200, text="<html>"), "find out who answers there"),
+        (httpx.Response(307, headers={"Location": "https://elsewhere.example/"}), "find out who answers there"),
+    ],
+)
+@pytest.mark.parametrize("name", NAMES)
+def test_only_the_functions_own_refusal_of_a_made_up_value_counts(
+    rotation: RotationDesk, name: str, answer: httpx.Response, fix: str
+) -> None:
+    class Odd(Server):
+        def _answer(self, _: httpx.Request) -> httpx.Response:
+            return answer
+
+    rotation.server = Odd()
+    status, found = rotation.json("rotate", "verify", name)
+    assert (status, found["checks"][0]["mark"], len(rotation.server.told)) == (1, "fail", 0)
+    assert fix in found["checks"][0]["fix"]
+    assert not [each for each in rotation.server.asked if each.url.host != "functions.example"]
+
+
 def test_a_puller_that_has_the_newest_pointer_already_is_accepted_as_well(rotation: RotationDesk, value: str) -> None:
     answers = [refusal(401, "PULLER_KEY_INVALID"), httpx.Response(304)]
     verified(rotation)

@@ -1,4 +1,4 @@
-"""Due dates as an iCalendar file that another library reads, and as lines that cron and a shell take."""
+"""DueDay dates as an iCalendar file that another library reads, and as lines that cron and a shell take."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.core.calendar_feed import MAX_LINE_OCTETS, REMINDER_DAYS, Due, crontab, icalendar, reminders
+from shared.core.calendar_feed import MAX_LINE_OCTETS, DueDay, crontab, icalendar, reminders
 from shared.core.credentials import KINDS
+from shared.core.dues import THRESHOLDS_DAYS
 from shared.errors import InputError
 
 if TYPE_CHECKING:
@@ -28,8 +29,8 @@ NAMES = [
 _CRON = re.compile(r"(\d{1,2}) (\d{1,2}) (\d{1,2}) (\d{1,2}) \* (\S.*)")
 
 
-def due(name: str = "GITHUB_TOKEN", on: date = date(2027, 2, 1), lifetime_days: int = 90) -> Due:
-    return Due(name=name, on=on, lifetime_days=lifetime_days)
+def due(name: str = "GITHUB_TOKEN", on: date = date(2027, 2, 1), lifetime_days: int = 90) -> DueDay:
+    return DueDay(name=name, on=on, lifetime_days=lifetime_days)
 
 
 def events(text: str) -> list[reader.Event]:
@@ -78,7 +79,7 @@ def test_another_library_reads_each_due_date_with_its_alarms(name: str) -> None:
     assert event["SUMMARY"] == f"skill-sync: rotate {name}"
     assert f"rotate begin {name}\n" in event["DESCRIPTION"]
     alarms = [each for each in event.walk("VALARM") if isinstance(each, reader.Alarm)]
-    assert [alarm["TRIGGER"].dt for alarm in alarms] == [timedelta(days=-days) for days in REMINDER_DAYS]
+    assert [alarm["TRIGGER"].dt for alarm in alarms] == [timedelta(days=-days) for days in THRESHOLDS_DAYS]
     assert {alarm["ACTION"] for alarm in alarms} == {"DISPLAY"}
     assert all(name in alarm["DESCRIPTION"] for alarm in alarms)
 

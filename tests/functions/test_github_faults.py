@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from shared import wiring
+from shared.core.credentials import TokenNote
 from shared.core.plain_text import fingerprint
 from tests.fakes.trusted import anchor
 from tests.fakes.world import TRUST
@@ -338,6 +341,17 @@ def test_any_git_repository_behind_an_address_is_read_with_either_token(forge: F
         assert code(forge.poll()) == "deployed"
         assert forge.text == text
     assert [seen.status for seen in forge.github.requests if seen.kind == "git"].count(401) == 1
+
+
+def test_what_github_tells_of_the_token_is_there_for_every_use_case(forge: Forge) -> None:
+    forge.github.access.expiration = "2027-02-18 04:00:00 UTC"
+    forge.commit(NEW)
+    assert code(forge.poll()) == "deployed"
+    context, _ = wiring.context(wiring.settings(), 5.0)
+    assert context.token_note is not None
+    assert context.token_note() == TokenNote(
+        fingerprint=fingerprint(TOKEN), expires_at=datetime(2027, 2, 18, 4, 0, 0, tzinfo=UTC)
+    )
 
 
 # a GitHub App

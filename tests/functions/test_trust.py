@@ -131,6 +131,19 @@ def test_a_new_epoch_ends_the_pause_and_goes_on_at_the_head(deployed: Cloud) -> 
     assert (opening["action"], opening["published"]) == ("recover", [])
 
 
+def test_a_dry_run_looks_for_a_newer_trust_before_it_speaks_of_a_pause(deployed: Cloud) -> None:
+    rewind(deployed)
+    refused = deployed.operator("sync", "POST", "/api/sync", {"dry_run": True})
+    assert (refused.status_code, (refused.json or {})["reasons"]) == (409, ["mismatch_detected"])
+    upload(deployed, TRUST, epoch=2)
+    listed = deployed.store.list("")
+    found = deployed.operator("sync", "POST", "/api/sync", {"dry_run": True}).json or {}
+    assert (found["status"], found["skills"]) == ("would_deploy", [])
+    assert deployed.store.list("") == listed
+    done = deployed.operator("sync", "POST", "/api/sync").json or {}
+    assert (done["deploymentId"].split("-")[0], done["skills"]) == ("2", [])
+
+
 def test_signers_are_rotated_without_a_pause(deployed: Cloud) -> None:
     both = upload(deployed, TRUST, signer_keys=BOTH)
     assert deployed.operator("poll", "POST", "/api/poll").status_code == 200

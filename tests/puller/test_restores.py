@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from shared.adapters.operator_key import open_operator_key
 from shared.adapters.sqlite_store import SqliteStore
 from shared.cli import trust_home
 from shared.cli.trust_home import Line
@@ -23,10 +24,17 @@ from tests.puller.edge import Edge
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from shared.adapters.signer import Ed25519Signer
+    from shared.cli.trust_home import TrustHome
     from shared.core.states import State
     from tests.neo4j.server import Server
 
 PASSPHRASE = "correct horse battery"
+
+
+def operator_of(home: TrustHome) -> Ed25519Signer:
+    """The operator's key, opened."""
+    return open_operator_key(home.path / trust_home.KEY, PASSPHRASE)
 
 
 class Installation:
@@ -73,7 +81,7 @@ class Installation:
     def bump(self) -> None:
         """What the operator does: sign a new epoch and upload it."""
         following = trust_home.draft(self.home, epoch=self.home.newest.epoch + 1, reason="a restore")
-        self.home = trust_home.sign(self.home, following, trust_home.operator_of(self.home, PASSPHRASE))
+        self.home = trust_home.sign(self.home, following, operator_of(self.home))
         trust_home.push(self.home, self.world.store)
 
     def states(self) -> tuple[State, State]:
@@ -209,7 +217,7 @@ def test_a_fork_that_overtakes_the_volume_is_a_violation_that_must_be_acknowledg
     installation.go_on()
     assert installation.conditions() == PAUSED
     acknowledged = trust_home.draft(installation.home, ack=1, incident="INC-1", reason="seen")
-    operator = trust_home.operator_of(installation.home, PASSPHRASE)
+    operator = operator_of(installation.home)
     installation.home = trust_home.sign(installation.home, acknowledged, operator)
     trust_home.push(installation.home, installation.world.store)
     installation.go_on()
