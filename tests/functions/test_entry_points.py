@@ -19,7 +19,7 @@ import pytest
 
 from functions import app as app_module
 from functions import main
-from shared.cli.settings_table import settings_table
+from tests.tables import settings_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
