@@ -264,6 +264,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self._serve()
 
+    def do_PATCH(self) -> None:
+        self._serve()
+
     def log_message(self, *_: object) -> None:
         """Say nothing on stderr."""
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from tests.github.control import Control
 from tests.github.deliveries import Deliveries
-from tests.github.events import events_of
+from tests.github.events import events_of, ping
 from tests.github.server import GitHubStandIn
 from tests.repos import git_environment
 
@@ -87,6 +87,7 @@ def _serve(options: argparse.Namespace, bare: Path, secret: str, stop: threading
         GitHubStandIn(options.root, port=options.port) as github,
     ):
         github.deliveries = deliveries
+        deliveries.make_ping = lambda hook: ping(hook, bare, options.repo)
         github.switches.latency_seconds = options.latency
         if options.token_file is not None:
             github.token = options.token_file.read_text(encoding="utf-8").strip()

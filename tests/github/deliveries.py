@@ -74,6 +74,7 @@ class Deliveries:
     Attributes:
         faults: What goes wrong.
         unsent: Events whose payload was above 25 MB; GitHub neither sends nor lists them.
+        make_ping: Makes the event that a new hook is sent; without it nobody is pinged.
     """
 
     def __init__(
@@ -86,6 +87,7 @@ class Deliveries:
     ) -> None:
         self.faults = DeliveryFaults()
         self.unsent: list[Event] = []
+        self.make_ping: Callable[[Json], Event] | None = None
         self.full_name = full_name
         self._timeout = timeout
         self._report = report
@@ -116,6 +118,30 @@ class Deliveries:
             id=id_, full_name=self.full_name, created_at=moment, url=url, secret=secret, events=events, active=active
         )
         return id_
+
+    def create(self, asked: Json) -> Json | None:
+        """Add a hook as `POST /repos/…/hooks` does, and ping it; None when it names no address."""
+        config, events = asked.get("config"), asked.get("events", ["push"])
+        if not isinstance(config, dict) or not config.get("url") or not isinstance(events, list):
+            return None
+        id_ = self.add_hook(str(config["url"]), "", tuple(map(str, events)), active=asked.get("active") is not False)
+        # Whoever does not ask for JSON gets a form, as at GitHub.
+        self.configure(id_, {"content_type": "form", **config})
+        self.ping(id_)
+        return self.hook(id_)
+
+    def configure(self, hook_id: int, config: Json) -> None:
+        """Change a hook's address, secret or content type; what is not named stays."""
+        hook = self._hooks[hook_id]
+        hook.url, hook.secret = str(config.get("url", hook.url)), str(config.get("secret", hook.secret))
+        hook.form = config["content_type"] != "json" if "content_type" in config else hook.form
+        hook.insecure_ssl = str(config.get("insecure_ssl", hook.insecure_ssl))
+
+    def ping(self, hook_id: int) -> None:
+        """Send a hook its ping in the background."""
+        if self.make_ping is not None:
+            hook, event = self._hooks[hook_id], self.make_ping(self._hooks[hook_id].json(form=self.faults.form))
+            self._queue.put(lambda: self._deliver(hook, event, str(uuid.uuid4()), redelivery=False))
 
     def hooks(self) -> list[Json]:
         """List the hooks as `GET /repos/…/hooks` does."""
@@ -204,7 +230,8 @@ class Deliveries:
         return answer
 
     def _deliver(self, hook: Hook, event: Event, guid: str, *, redelivery: bool) -> httpx.Response | None:
-        content = body(event, form=self.faults.form)
+        form = self.faults.form or hook.form
+        content = body(event, form=form)
         if len(content) > MAX_PAYLOAD_BYTES:
             self.unsent.append(event)
             return None
@@ -212,7 +239,7 @@ class Deliveries:
         twice = not lost and self._next("double", self.faults.double_at_random)
         if self._stopping.wait(self.faults.delay):
             return None
-        headers = hook.headers(event, guid, content, form=self.faults.form)
+        headers = hook.headers(event, guid, content, form=form)
         answer = None
         for _ in range(2 if twice else 1):
             started, moment = time.monotonic(), datetime.now(UTC)

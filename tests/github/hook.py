@@ -42,6 +42,7 @@ class Hook:
     secret: str = field(repr=False)
     events: tuple[str, ...] = ("push",)
     active: bool = True
+    form: bool = False
     insecure_ssl: str = "0"
     last: tuple[int | None, str] = (None, "unused")
 
@@ -73,7 +74,7 @@ class Hook:
         """Show the hook as the REST API does."""
         url = f"{API}/repos/{self.full_name}/hooks/{self.id}"
         code, status = self.last
-        kind = "form" if form else "json"
+        kind = "form" if form or self.form else "json"
         return {
             "type": "Repository",
             "id": self.id,

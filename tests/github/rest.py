@@ -34,6 +34,9 @@ class Hooks(Protocol):
     def deliveries(self, hook_id: int, per_page: int, cursor: str | None) -> tuple[list[Json], str | None]: ...
     def delivery(self, hook_id: int, delivery_id: int) -> Json | None: ...
     def redeliver(self, hook_id: int, delivery_id: int) -> bool: ...
+    def create(self, asked: Json) -> Json | None: ...
+    def configure(self, hook_id: int, config: Json) -> None: ...
+    def ping(self, hook_id: int) -> None: ...
 
 
 class Rest:
@@ -177,16 +180,41 @@ def hook_routes(hooks: Hooks, received: Received, below: str) -> Reply | None:
     Source: https://docs.github.com/en/rest/repos/webhooks
     """
     if below == "/hooks":
-        return reply(200, hooks.hooks())
-    match = re.fullmatch(r"/hooks/(\d+)(?:/deliveries(?:/(\d+)(/attempts)?)?)?", below)
+        return reply(200, hooks.hooks()) if received.method == "GET" else _created(hooks, received)
+    match = re.fullmatch(r"/hooks/(\d+)(?:/pings|/config|/deliveries(?:/(\d+)(/attempts)?)?)?", below)
     if match is None:
         return None
     hook = int(match[1])
     if hooks.hook(hook) is None:
         return _not_found()
-    if "/deliveries" not in below:
-        return reply(200, hooks.hook(hook))
-    return _deliveries(hooks, received, hook, match)
+    if "/deliveries" in below:
+        return _deliveries(hooks, received, hook, match)
+    return _changed(hooks, received, hook, below)
+
+
+def _created(hooks: Hooks, received: Received) -> Reply:
+    asked = _object(received)
+    created = None if asked is None else hooks.create(asked)
+    return message(422, "Validation Failed") if created is None else reply(201, created)
+
+
+def _changed(hooks: Hooks, received: Received, hook: int, below: str) -> Reply:
+    asked = _object(received)
+    if (received.method, below.rpartition("/")[2]) == ("POST", "pings"):
+        hooks.ping(hook)
+        return Reply(204)
+    if (received.method, below.rpartition("/")[2]) == ("PATCH", "config") and asked is not None:
+        hooks.configure(hook, asked)
+        return reply(200, (hooks.hook(hook) or {})["config"])
+    return reply(200, hooks.hook(hook)) if received.method == "GET" and below.endswith(f"/{hook}") else _not_found()
+
+
+def _object(received: Received) -> Json | None:
+    try:
+        asked = json.loads(received.body or b"{}")
+    except ValueError:
+        return None
+    return asked if isinstance(asked, dict) else None
 
 
 def _deliveries(hooks: Hooks, received: Received, hook: int, match: re.Match[str]) -> Reply:

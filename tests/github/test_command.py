@@ -240,3 +240,20 @@ def test_what_cannot_be_served_is_said_in_a_line(tmp_path: Path, repo: Repo) -> 
         assert "in use" in said(*line, "--port", str(taken.getsockname()[1]))
     (tmp_path / "keys.env").write_text("PULLER_KEY=x\n")
     assert "GITHUB_WEBHOOK_SECRET" in said(*line)
+
+
+def test_a_hook_made_by_the_api_is_pinged_signed_and_changed_as_the_api_changes_it(tmp_path: Path, repo: Repo) -> None:
+    with started(tmp_path, repo) as github:
+        hooks = f"{github.url}/api/v3/repos/{NAME}/hooks"
+        assert httpx.post(hooks, json={"config": {}}).status_code == 422
+        asked = {"name": "web", "events": ["push"], "config": {"url": github.receiver.url("new"), "secret": "n" * 40}}
+        made = httpx.post(hooks, json=asked)
+        assert (made.status_code, made.json()["config"]["content_type"]) == (201, "form")
+        until(lambda: len(github.calls) == 1, "the ping of a new hook")
+        assert github.calls[0].headers["content-type"] == "application/x-www-form-urlencoded"
+        one = f"{hooks}/{made.json()['id']}"
+        assert httpx.patch(f"{one}/config", json={"content_type": "json"}).json()["content_type"] == "json"
+        assert httpx.post(f"{one}/pings").status_code == 204
+        until(lambda: len(github.calls) == 2, "the ping that was asked for")
+        check_signature(github.calls[1].headers["x-hub-signature-256"], github.calls[1].body, ["n" * 40])
+        assert json.loads(github.calls[1].body)["hook_id"] == made.json()["id"]
