@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from textwrap import wrap
 
 from shared.config import Settings
 from shared.core.credentials import KINDS
@@ -26,3 +27,21 @@ def credentials_table() -> str:
         for kind in KINDS.values()
     ]
     return "\n".join(rows)
+
+
+def environment_example(side: str, needed: tuple[str, ...]) -> str:
+    """An example of an environment file: what is needed is to be filled in, the rest stands as comments with its default.
+
+    Settings of both sides are in either.
+    """
+    lines = [
+        f"# Settings of the {side} side, from shared/settings.py. Each may be given as <NAME>_FILE, too: a file that holds it."
+    ]
+    for field in fields(Settings):
+        meta = field.metadata
+        if meta["side"] not in {side, "both"}:
+            continue
+        mark = "" if meta["name"] in needed else "#"
+        lines += ["", *wrap(meta["what"], 118, initial_indent="# ", subsequent_indent="# ")]
+        lines.append(f"{mark}{meta['name']}={meta['default'] or ''}")
+    return "\n".join(lines) + "\n"
