@@ -11,8 +11,12 @@ resource "google_monitoring_notification_channel" "mail" {
   depends_on = [google_project_service.of]
 }
 
+# A budget knows projects by their numbers.
 data "google_project" "this" {
+  count = var.billing_account == "" ? 0 : 1
+
   project_id = var.project
+  depends_on = [google_project_service.of]
 }
 
 resource "google_billing_budget" "month" {
@@ -22,7 +26,7 @@ resource "google_billing_budget" "month" {
   display_name    = "skill-sync in ${var.project}"
 
   budget_filter {
-    projects = ["projects/${data.google_project.this.number}"]
+    projects = ["projects/${data.google_project.this[0].number}"]
   }
   amount {
     specified_amount {

@@ -2,9 +2,9 @@
 
 locals {
   services = toset(concat([
-    "artifactregistry", "cloudbuild", "cloudfunctions", "cloudscheduler", "iam", "logging", "monitoring", "run",
-    "secretmanager", "storage",
-  ], var.billing_account == "" ? [] : ["billingbudgets", "cloudresourcemanager"]))
+    "artifactregistry", "cloudbuild", "cloudfunctions", "cloudresourcemanager", "cloudscheduler", "iam", "logging",
+    "monitoring", "run", "secretmanager", "storage",
+  ], var.billing_account == "" ? [] : ["billingbudgets"]))
 }
 
 resource "google_project_service" "of" {
@@ -71,6 +71,8 @@ resource "google_service_account" "build" {
   project      = var.project
   account_id   = "skillsync-build"
   display_name = "skill-sync: builds the functions"
+
+  depends_on = [google_project_service.of]
 }
 
 resource "google_project_iam_member" "build_log" {

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import base64
+import json
 import os
+import re
 import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
@@ -18,6 +21,18 @@ ROOT = HERE.parents[1]
 CONFIGURATION = ROOT / "infra" / "terraform"
 PYTHON = ROOT / ".venv" / "terraform" / "bin" / "python"
 MISSING = "`make test` installs Terraform (tests/terraform/requirements.txt)"
+
+EXAMPLE = """
+mock_provider "google" {}
+
+variables {
+  package = "tests/package.txt"
+}
+
+run "planned" {
+  command = plan
+}
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +55,12 @@ class Terraform:
         )
 
 
+def trust_anchor(**changes: str) -> str:
+    """What the operator's tool prints for the channel `prod`, as far as Terraform reads it."""
+    trust = {"channel": "prod", "ref": "HEAD", "repo": "octo/skills", "version": 1, **changes}
+    return json.dumps({"payload": base64.b64encode(json.dumps(trust).encode()).decode()})
+
+
 @pytest.fixture(scope="session")
 def terraform(tmp_path_factory: pytest.TempPathFactory) -> Terraform:
     if not PYTHON.exists():
@@ -52,6 +73,24 @@ def terraform(tmp_path_factory: pytest.TempPathFactory) -> Terraform:
     ready = built("init", "-backend=false", "-no-color")
     assert ready.returncode == 0, ready.stderr
     return built
+
+
+@pytest.fixture(scope="session")
+def planned(terraform: Terraform) -> list[dict[str, Any]]:
+    """What the example of variables makes, with its trust filled in: each resource's address, type and values."""
+    text = (CONFIGURATION / "terraform.tfvars.example").read_text()
+    for channel, branch in (("prod", "main"), ("staging", "next")):
+        trust = json.dumps(trust_anchor(channel=channel, ref=f"refs/heads/{branch}"))
+        text = re.sub(r'trust_anchor = ".*….*', lambda _, trust=trust: f"trust_anchor = {trust}", text, count=1)  # type: ignore[misc]
+    (terraform.folder / "example.tfvars").write_text(text)
+    (terraform.folder / "example").mkdir()
+    (terraform.folder / "example" / "example.tftest.hcl").write_text(EXAMPLE)
+    done = terraform("test", "-json", "-verbose", "-test-directory=example", "-var-file=example.tfvars")
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    assert done.returncode == 0, [line["@message"] for line in told]
+    plan = next(line["test_plan"] for line in told if line["type"] == "test_plan")
+    changes: list[dict[str, Any]] = plan["resource_changes"]
+    return changes
 
 
 @pytest.fixture(scope="session")

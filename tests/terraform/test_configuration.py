@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import re
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.terraform.conftest import CONFIGURATION, ROOT
+from tests.terraform.conftest import CONFIGURATION, ROOT, trust_anchor
 
 if TYPE_CHECKING:
     from tests.terraform.conftest import Terraform
@@ -58,25 +57,6 @@ run "all_at_once" {
   }
 }
 """
-
-
-EXAMPLE = """
-mock_provider "google" {}
-
-variables {
-  package = "tests/package.txt"
-}
-
-run "planned" {
-  command = plan
-}
-"""
-
-
-def trust_anchor(**changes: str) -> str:
-    """What the operator's tool prints for the channel `prod`, as far as Terraform reads it."""
-    trust = {"channel": "prod", "ref": "HEAD", "repo": "octo/skills", "version": 1, **changes}
-    return json.dumps({"payload": base64.b64encode(json.dumps(trust).encode()).decode()})
 
 
 def test_it_is_formatted_as_terraform_formats(terraform: Terraform) -> None:
@@ -130,24 +110,6 @@ def test_every_wrong_or_contradictory_variable_is_named_at_once(terraform: Terra
     expected = [message for message in messages if not message.startswith(others)]
     assert len(expected) > 15
     assert [message for message in expected if " ".join(message.split()) not in told] == []
-
-
-def test_the_example_of_variables_is_planned_once_its_trust_is_filled_in(terraform: Terraform) -> None:
-    text, trusts = (
-        (CONFIGURATION / "terraform.tfvars.example").read_text(),
-        iter([("prod", "main"), ("staging", "next")]),
-    )
-
-    def filled_in(_: re.Match[str]) -> str:
-        channel, branch = next(trusts)
-        return f"trust_anchor = {json.dumps(trust_anchor(channel=channel, ref=f'refs/heads/{branch}'))}"
-
-    (terraform.folder / "example.tfvars").write_text(re.sub(r"trust_anchor = .*", filled_in, text))
-    (terraform.folder / "example").mkdir()
-    (terraform.folder / "example" / "example.tftest.hcl").write_text(EXAMPLE)
-    done = terraform("test", "-no-color", "-test-directory=example", "-var-file=example.tfvars")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert next(trusts, None) is None
 
 
 def test_the_schema_covers_every_type_that_is_used() -> None:

@@ -126,7 +126,7 @@ run "secrets" {
     error_message = "a function mounts its own secrets and no other one"
   }
   assert {
-    condition     = alltrue([for each in google_cloudfunctions2_function.of : alltrue([for volume in each.service_config[0].secret_volumes : contains(values(each.service_config[0].environment_variables), "${volume.mount_path}/${volume.versions[0].path}") && volume.versions[0].version == "latest"])])
+    condition     = alltrue([for each in google_cloudfunctions2_function.of : alltrue([for volume in each.service_config[0].secret_volumes : each.service_config[0].environment_variables["${upper(replace(trimprefix(volume.secret, "skill-sync-staging-"), "-", "_"))}_FILE"] == "${volume.mount_path}/${volume.versions[0].path}" && volume.versions[0].version == "latest"])])
     error_message = "each mounted secret is named by its <NAME>_FILE, and is the newest version"
   }
   assert {
