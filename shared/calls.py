@@ -99,8 +99,7 @@ def _under_trust(
     from shared.model import Trigger
     from shared.service.alerting import tell_after, tell_all
     from shared.service.audit import catch_up
-    from shared.service.collect_daily import collect_daily
-    from shared.service.credential_look import look_at_credentials
+    from shared.service.housekeeping import keep_house
 
     with log.scope():  # all attempts are one sync, also where no request opened a scope
         built, deadline = wiring.context(found, seconds, fresh_trust=trigger is Trigger.POLLING)
@@ -117,8 +116,7 @@ def _under_trust(
             finally:
                 if trigger is Trigger.POLLING:
                     catch_up(built, deadline)
-                    look_at_credentials(built)
-                    collect_daily(built, deadline)
+                    keep_house(built, deadline)
 
         return tell_after(run, trigger, deadline, lambda left: tell_all(built, trigger, left))
 

@@ -13,9 +13,9 @@ from shared.errors import ConflictError, SkillSyncError
 from shared.service.collect import Reach, collect
 from shared.service.context import Deadline
 from shared.service.objects import swap
-from shared.service.summary_store import read_summary
 
 if TYPE_CHECKING:
+    from shared.core.summary import Summary
     from shared.service.context import Context
 
 LEAST_SECONDS = 30.0
@@ -24,20 +24,21 @@ MOST_SECONDS = 60.0
 """What alerts, which follow, wait for it at most."""
 
 
-def collect_daily(context: Context, deadline: Deadline) -> None:
+def collect_daily(context: Context, deadline: Deadline, known: tuple[Summary, int]) -> None:
     """Collect garbage behind a poll if nobody has done so for a day; never raises.
 
-    Costs one read on all other polls. Two runs at once would do no harm; the claim, in the summary that every poll writes
+    Costs nothing on all other polls. Two runs at once would do no harm; the claim, in the summary that every poll writes
     anyway, only saves work. One that crashes, or does not get through, is made good the next day.
 
     Args:
         context: The ports.
         deadline: The poll's own.
+        known: The summary as it was read just now, and its generation.
     """
     if deadline.remaining() < LEAST_SECONDS:
         return
     try:
-        if _is_claimed(context):
+        if _is_claimed(context, *known):
             _collect(context, Deadline(context.clock, min(MOST_SECONDS, deadline.remaining())))
     except SkillSyncError as error:
         log.warning("Garbage is left to the next day", code=error.code, detail=error.message)
@@ -45,10 +46,9 @@ def collect_daily(context: Context, deadline: Deadline) -> None:
         log.unexpected(error, "Garbage is left to the next day")
 
 
-def _is_claimed(context: Context) -> bool:
+def _is_claimed(context: Context, summary: Summary, generation: int) -> bool:
     """Whether this call is the one that does it today."""
     now = context.clock.now()
-    summary, generation = read_summary(context.store)
     if not is_due(summary, now):
         return False
     claim = summary_bytes(with_claim(summary, now, context.token()))

@@ -10,24 +10,23 @@ from shared.core.credentials import named_by
 from shared.errors import SkillSyncError
 from shared.service.due_dates import note_dues
 from shared.service.rotation_bench import Bench
-from shared.service.summary_store import read_summary
 
 if TYPE_CHECKING:
+    from shared.core.summary import Summary
     from shared.service.context import Context
 
 
-def look_at_credentials(context: Context) -> None:
-    """Note what is due when, if nobody has for an hour; never raises.
-
-    Costs one read on all other polls. Two at once would do no harm: they write the same.
+def look_at_credentials(context: Context, summary: Summary) -> None:
+    """Note what is due when, if nobody has for an hour; never raises. Two at once would do no harm: they write the same.
 
     Args:
         context: The ports, and what this function holds.
+        summary: As it was read just now.
     """
+    if not is_look_due(summary, context.clock.now()):
+        return
     try:
-        summary, _ = read_summary(context.store)
-        if is_look_due(summary, context.clock.now()):
-            note_dues(_bench(context))
+        note_dues(_bench(context))
     except SkillSyncError as error:
         log.warning("Due dates are left to the next poll", code=error.code, detail=error.message)
     except Exception as error:  # noqa: BLE001 - an edge: housekeeping must never fail the poll
