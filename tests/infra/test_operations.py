@@ -196,3 +196,20 @@ def test_health_is_explained_field_by_field(stack: Stack) -> None:
     ]
     told += [*health["skills"], *health["last_deployment"]]
     assert [name for name in told if f"`{name}`" not in section and f"services.{name}" not in section] == []
+
+
+@pytest.mark.parametrize(
+    ("line", "status"),
+    [
+        (f"MANUAL_SYNC_API_KEY={'x' * 40} {CLI} history", 77),
+        (f"MANUAL_SYNC_API_KEY={'x' * 40} {CLI} status", 0),
+        (f"SKILL_SYNC_URL=http://127.0.0.1:9 {CLI} status", 69),
+        (f"SKILL_SYNC_URL=http://127.0.0.1:9 {CLI} doctor", 1),
+    ],
+)
+def test_a_refused_key_and_functions_that_are_down_end_as_the_first_look_says(
+    stack: Stack, line: str, status: int
+) -> None:
+    done = stack.sh(line)
+    assert done.returncode == status, done.stdout + done.stderr
+    assert status in {0, 1} or str(status) in section_of(PAGE, "First look")

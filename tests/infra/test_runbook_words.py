@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from shared.cli.health_view import troubles
 from shared.core.alert_kinds import RUNBOOK, Topic
 from shared.core.boot import _GATES
 from shared.core.kpis import kpis
@@ -54,14 +55,33 @@ def page(name: str = PAGE) -> str:
 
 def rows(section: str) -> list[list[str]]:
     """The cells of a section's tables, without their heads."""
-    lines = [line for line in section_of(PAGE, section).splitlines() if line.startswith("| `")]
-    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    lines = [line for line in section_of(PAGE, section).splitlines() if line.startswith("| ")]
+    heads = ("| line", "| reason", "| code", "| figure")
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if not line.startswith(heads)]
 
 
 def test_every_code_that_a_person_mends_is_explained() -> None:
     text = "".join(page(name) for name in PAGES)
     assert len(raised()) > 50
     assert sorted(code for code in raised() if f"`{code}`" not in text) == []
+
+
+def test_every_line_of_trouble_leads_somewhere() -> None:
+    told = [row[0] for row in rows("First look")]
+    bad = {"status": "silent", "id": "edge"}
+    document = {
+        "state": "PAUSED",
+        "reasons": ["wrong_channel"],
+        "services": {
+            "poller": {"status": "stale", "error": "SOURCE_DENIED"},
+            "audit": {"error": "AUDIT_DENIED"},
+            "pullers": [bad, {**bad, "status": "held"}, {**bad, "status": "behind"}],
+        },
+    }
+    found = [*troubles(document), *troubles({"error": "STORE_DENIED", "state": "DEGRADED"})]
+    assert len(found) == 10
+    phrases = [phrase.split("…") for cell in told for phrase in cell.split(", ")]
+    assert [line for line in found if not any(all(part.strip() in line for part in each) for each in phrases)] == []
 
 
 @pytest.mark.parametrize("topic", Topic)
