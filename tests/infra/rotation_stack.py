@@ -263,13 +263,13 @@ def _fill(stack: RotationStack, deliveries: Deliveries) -> None:
         "HOOK": str(hook),
         "PULLER": PULLER,
         "USER_SECRET_ID": "NEO4J_USER",
-        "OLD_USER": FIRST_USER,
         "NEW_USER": SECOND_USER,
     }
-    _make_tools(stack.folder / "bin")
+    make_tools(stack.folder / "bin")
 
 
-def _make_tools(folder: Path) -> None:
+def make_tools(folder: Path) -> None:
+    """Put the stand-ins for foreign commands into a folder."""
     python = shlex.quote(sys.executable)
     lines = {name: f"{python} -m tests.infra.rotation_tools {name}" for name in TOOLS}
     for name, line in {**lines, "python": python}.items():

@@ -99,23 +99,18 @@ def _from_stdin(words: list[str], _: dict[str, str]) -> str:
     return f"Set {words[0]}"
 
 
-page_tools.FORMS.update(
-    {
-        ("gcloud", "secrets", "versions", "add"): Form(
-            words=1, needs=frozenset({"--data-file", "--project"}), prints=_add
-        ),
-        ("gcloud", "secrets", "versions", "access"): Form(words=1, needs=_OF_SECRET, prints=_access),
-        ("gcloud", "secrets", "versions", "list"): Form(words=1, needs=_PROJECT, prints=_list),
-        ("gcloud", "secrets", "versions", "disable"): Form(words=1, needs=_OF_SECRET, prints=_disable),
-        ("gcloud", "scheduler", "jobs", "update", "http"): Form(
-            words=1, needs=frozenset({"--location", "--project", "--flags-file"}), prints=_update_job
-        ),
-        ("gh", "secret", "set"): Form(words=1, needs=frozenset({"--repo"}), prints=_from_stdin),
-        ("railway", "variable", "set"): Form(
-            words=1, needs=_STDIN | {"--service"}, switches=_STDIN, prints=_from_stdin
-        ),
-    }
-)
+FORMS: dict[tuple[str, ...], Form] = {
+    ("gcloud", "secrets", "versions", "add"): Form(words=1, needs=frozenset({"--data-file", "--project"}), prints=_add),
+    ("gcloud", "secrets", "versions", "access"): Form(words=1, needs=_OF_SECRET, prints=_access),
+    ("gcloud", "secrets", "versions", "list"): Form(words=1, needs=_PROJECT, prints=_list),
+    ("gcloud", "secrets", "versions", "disable"): Form(words=1, needs=_OF_SECRET, prints=_disable),
+    ("gcloud", "scheduler", "jobs", "update", "http"): Form(
+        words=1, needs=frozenset({"--location", "--project", "--flags-file"}), prints=_update_job
+    ),
+    ("gh", "secret", "set"): Form(words=1, needs=frozenset({"--repo"}), prints=_from_stdin),
+    ("railway", "variable", "set"): Form(words=1, needs=_STDIN | {"--service"}, switches=_STDIN, prints=_from_stdin),
+}
 
 if __name__ == "__main__":
+    page_tools.FORMS.update(FORMS)
     sys.exit(page_tools.main(*sys.argv[1:]))

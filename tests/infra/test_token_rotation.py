@@ -15,15 +15,15 @@ from shared.adapters.sqlite_store import SqliteStore
 from shared.cli.announce import signed_headers
 from shared.cli.trust_home import open_home
 from shared.core.credentials import KINDS
+from tests.github.server import GitHubStandIn
 from tests.infra.page_stack import section_of, used
 from tests.infra.rotation_operator import PAGE, PLAN, Operator, status
-from tests.infra.rotation_stack import FIRST_USER, PULLER, SECOND_USER, RotationStack, standing
+from tests.infra.rotation_stack import FIRST_USER, PULLER, SECOND_USER, RotationStack, make_tools, standing
 from tests.infra.runbook_page import RUNBOOKS, commands
+from tests.neo4j.server import Server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from tests.neo4j.server import Server
 
 GIVEN_UP = ["Make", "Begin", "Both", "Give it up", "Back to the version before", "Clean up"]
 LAG_SECONDS = 15.0
@@ -160,6 +160,29 @@ def assert_no_value_was_an_argument(stack: RotationStack, former: dict[str, str]
     for value in (*former.values(), *fresh.values()):
         assert value not in calls
         assert value not in log
+
+
+@pytest.mark.parametrize(
+    "section",
+    ["Both", "Both of a puller", "A second user", "Take the puller's old line away", "Back to the version before"],
+)
+def test_where_the_old_value_cannot_be_read_nothing_is_put_in(tmp_path: Path, section: str) -> None:
+    for each in ("mounts", "secrets", "bin"):
+        (tmp_path / each).mkdir()
+    make_tools(tmp_path / "bin")
+    (tmp_path / "anchor").touch()
+    (tmp_path / "secrets" / "new").write_text("n" * 40)
+    with GitHubStandIn(tmp_path / "github") as github:
+        stack = RotationStack(folder=tmp_path, url="http://127.0.0.1:9", github=github, graph=Server("", "", ""))
+        stack.put("s", "o" * 40)
+        (tmp_path / "vault" / "s" / "1.disabled").touch()
+        names = ("SECRET_ID", "USER_SECRET_ID", "PROJECT", "PULLER", "NEW_USER", "OLD", "NAME")
+        stack.values = {**dict.fromkeys(names, "s"), "VERSION": "1", "SECRETS": str(tmp_path / "secrets")}
+        ended = [
+            stack.sh(command.text).returncode for command in commands(PAGE, section) if "rotate" not in command.text
+        ]
+    assert any(ended)
+    assert (stack.mounted("s"), len([*(tmp_path / "vault" / "s").iterdir()])) == ("o" * 40, 2)
 
 
 def test_every_variable_of_a_command_is_introduced_at_the_top() -> None:
