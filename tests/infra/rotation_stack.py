@@ -58,7 +58,7 @@ TOOLS = ("gcloud", "railway", "gh", "curl")
 
 @dataclass(kw_only=True)
 class RotationStack:
-    """What runs. `values` are the variables that the page introduces; `pasted` is what a person types into the next command."""
+    """What runs. `values` are the variables that the page introduces; `pasted` is what a person types when asked."""
 
     folder: Path
     url: str
@@ -90,12 +90,11 @@ class RotationStack:
 
     def sh(self, line: str) -> subprocess.CompletedProcess[str]:
         """Run a line as a person does who has set the variables."""
-        pasted, self.pasted = self.pasted, ""
         return subprocess.run(
             ["sh", "-c", line],
             cwd=ROOT,
             env=self._environment(),
-            input=pasted,
+            input=self.pasted if line.startswith("cat >") else "",
             capture_output=True,
             text=True,
             timeout=60,
