@@ -13,7 +13,7 @@ output "railway" {
   value = { for name, each in module.channel : name => {
     RELEASE_URL  = each.urls.release
     CHANNEL      = name
-    TRUST_ANCHOR = var.channels[name].trust_anchor
+    TRUST_ANCHOR = trimspace(var.channels[name].trust_anchor)
   } }
 }
 

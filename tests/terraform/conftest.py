@@ -3,7 +3,6 @@ from __future__ import annotations
 import base64
 import json
 import os
-import re
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -22,6 +21,8 @@ CONFIGURATION = ROOT / "infra" / "terraform"
 PYTHON = ROOT / ".venv" / "terraform" / "bin" / "python"
 MISSING = "`make test` installs Terraform (tests/terraform/requirements.txt)"
 
+PLACEHOLDER = '{"payload": "…", "payloadType": "…", "signatures": []}'
+"""What stands in the example of variables where the trust belongs."""
 EXAMPLE = """
 mock_provider "google" {}
 
@@ -80,8 +81,7 @@ def planned(terraform: Terraform) -> list[dict[str, Any]]:
     """What the example of variables makes, with its trust filled in: each resource's address, type and values."""
     text = (CONFIGURATION / "terraform.tfvars.example").read_text()
     for channel, branch in (("prod", "main"), ("staging", "next")):
-        trust = json.dumps(trust_anchor(channel=channel, ref=f"refs/heads/{branch}"))
-        text = re.sub(r'trust_anchor = ".*….*', lambda _, trust=trust: f"trust_anchor = {trust}", text, count=1)  # type: ignore[misc]
+        text = text.replace(PLACEHOLDER, trust_anchor(channel=channel, ref=f"refs/heads/{branch}"), 1)
     (terraform.folder / "example.tfvars").write_text(text)
     (terraform.folder / "example").mkdir()
     (terraform.folder / "example" / "example.tftest.hcl").write_text(EXAMPLE)

@@ -13,7 +13,7 @@ locals {
       GOOGLE_CLOUD_PROJECT = var.project
       CHANNEL              = var.name
       STORE_URI            = "gs://${google_storage_bucket.store.name}"
-      TRUST_ANCHOR         = var.config.trust_anchor
+      TRUST_ANCHOR         = trimspace(var.config.trust_anchor)
       GITHUB_OWNER         = var.config.github_owner
       GITHUB_REPO          = var.config.github_repo
       POLLING_INTERVAL_MIN = tostring(var.config.polling_interval_min)
