@@ -43,7 +43,7 @@ variable "channels" {
     cold starts, and keeps only the poll apart, since only the scheduler may call that one.
     `polling_interval_min`, `deployment_lock_ttl`: the settings of those names.
     `settings`: further settings of the functions, by their environment names.
-    `min_instances`: instances kept warm, by function; they cost about 10 USD a month each.
+    `min_instances`: instances kept warm, by function, against cold starts; they cost money while idle.
     `operators`: who may write `trust/` and collect garbage, such as `user:ada@example.com`.
     `callers`: who may call the functions that check their callers themselves; only an organisation that forbids `allUsers` changes it.
   TEXT
