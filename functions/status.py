@@ -57,11 +57,11 @@ def _dr_state(call: web.Call) -> web.Reply:
 
 
 def _boot_status(call: web.Call) -> web.Reply:
-    return web.Reply(body=reading.boot_status(admission.require_operator(call.header("x-api-key"))))
+    return web.Reply(body=reading.boot_status(admission.require_operator(call.header("x-api-key"), fresh=True)))
 
 
 def _rotations(call: web.Call) -> web.Reply:
-    return web.Reply(body=rotating.rotations(admission.require_operator(call.header("x-api-key"))))
+    return web.Reply(body=rotating.rotations(admission.require_operator(call.header("x-api-key"), fresh=True)))
 
 
 def _limit(call: web.Call, default: int) -> int:

@@ -56,7 +56,7 @@ def _roll_back(call: web.Call) -> web.Reply:
 
 def _rotate(call: web.Call) -> web.Reply:
     api_key = call.header("x-api-key")
-    settings = admission.require_operator(api_key)
+    settings = admission.require_operator(api_key, fresh=True)
     document = call.document()
     _refuse_unknown(document, "action", "name", "fingerprint")
     action, name = (member(document, key, str, what="the body") for key in ("action", "name"))
@@ -67,7 +67,7 @@ def _rotate(call: web.Call) -> web.Reply:
 
 
 def _doctor(call: web.Call) -> web.Reply:
-    return web.Reply(body=diagnose.doctor(admission.require_operator(call.header("x-api-key"))))
+    return web.Reply(body=diagnose.doctor(admission.require_operator(call.header("x-api-key"), fresh=True)))
 
 
 def _exclusive(run: Callable[[], dict[str, object]]) -> web.Reply:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shared import calls, log, web, wiring
+from shared import admission, calls, log, web
 from shared.answers import rejections, sync_answer
-from shared.core.webhook import MAX_BODY_BYTES, check_signature, hook_number, ignored_because, is_ping, parse_push
+from shared.core.webhook import MAX_BODY_BYTES, hook_number, ignored_because, is_ping, parse_push
 from shared.errors import DeadlineError, InputError
 from shared.held import webhook_use
 from shared.model import Status, Trigger
@@ -26,10 +26,8 @@ def webhook(request: flask.Request) -> flask.Response:
 
 def _receive(call: web.Call) -> web.Reply:
     # The order is the rule: size cap, signature, only then parsing; before the signature holds, nothing is read or written.
-    settings = wiring.settings()
-    settings.need("GITHUB_WEBHOOK_SECRET")
     body = call.body(MAX_BODY_BYTES)
-    secret = check_signature(call.header("X-Hub-Signature-256"), body, settings.webhook_secrets)
+    settings, secret = admission.require_github(call.header("X-Hub-Signature-256"), body)
     if call.request.mimetype != "application/json":
         raise InputError("CONTENT_TYPE", "set the webhook's content type to application/json", status=415)
     push, use = parse_push(body), webhook_use(settings, secret)

@@ -1,6 +1,7 @@
 """The only place that reads the environment; what can be set is in `settings`, and how one is read in `setting_reader`.
 
-Settings are read afresh for every call, so that a rotated secret needs no restart.
+Settings are read anew for every call, so that a rotated secret needs no restart. The functions remember a file for half a
+minute: two values are accepted while one is rotated, and who is refused is tried again with what the file holds now.
 """
 
 from __future__ import annotations
@@ -9,12 +10,14 @@ import os
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
+from shared.errors import ConfigError
 from shared.running import Running, running_as
+from shared.setting_files import RememberedFiles, read_file
 from shared.setting_reader import raw_setting, read_settings
 from shared.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 __all__ = [
     "Running",
@@ -24,28 +27,54 @@ __all__ = [
     "load_settings",
     "loader_environment",
     "raw_setting",
+    "recent_settings",
     "running",
+    "settings_again",
+    "settings_now",
 ]
 
+_FILES = RememberedFiles()
 _LOADER_NAMES = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PYTHONHOME", "LANG", "LC_ALL")
 
 
-def load_settings(environment: Mapping[str, str]) -> Settings:
+def load_settings(environment: Mapping[str, str], read: Callable[[str], bytes] = read_file) -> Settings:
     """Read all settings.
 
     Args:
         environment: Usually `os.environ`.
+        read: Reads a file that `<NAME>_FILE` names.
 
     Raises:
         ConfigError: `CONFIG_INVALID`, naming every setting that is wrong and what it should be; never its value.
     """
-    values = read_settings(fields(Settings), environment)
+    values = read_settings(fields(Settings), environment, read)
     return Settings(**values)  # type: ignore[arg-type] # each field's own parser made its value
 
 
 def current_settings() -> Settings:
     """Read all settings from this process's environment, as they are now."""
     return load_settings(os.environ)
+
+
+def recent_settings() -> Settings:
+    """Read all settings from this process's environment, of files what they held at most half a minute ago.
+
+    Settings that are wrong are read again, as `settings_again` does.
+    """
+    try:
+        return load_settings(os.environ, _FILES.recent)
+    except ConfigError:
+        return settings_again()
+
+
+def settings_again() -> Settings:
+    """Read all settings again since somebody was refused by the recent ones; not more often than is good for us."""
+    return load_settings(os.environ, _FILES.again)
+
+
+def settings_now() -> Settings:
+    """Read all settings as they are now, for who asks about them."""
+    return load_settings(os.environ, _FILES.now)
 
 
 def running() -> Running:

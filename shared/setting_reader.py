@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import field as dataclass_field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shared.errors import ConfigError
 from shared.log.redaction import remember
+from shared.setting_files import MAX_FILE_BYTES, read_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from dataclasses import Field
-
-MAX_SECRET_FILE_BYTES = 64 * 1024
 
 
 def setting(
@@ -33,12 +31,15 @@ def setting(
     return dataclass_field(metadata=meta)
 
 
-def read_settings(fields: Iterable[Field[Any]], environment: Mapping[str, str]) -> dict[str, object]:
+def read_settings(
+    fields: Iterable[Field[Any]], environment: Mapping[str, str], read: Callable[[str], bytes] = read_file
+) -> dict[str, object]:
     """Read settings, and let the log hide the secret ones from now on, also those that turn out to be wrong.
 
     Args:
         fields: Of a dataclass, each described by `setting`.
         environment: Usually `os.environ`.
+        read: Reads a file that `<NAME>_FILE` names.
 
     Returns:
         Each field's value by the field's name.
@@ -52,7 +53,7 @@ def read_settings(fields: Iterable[Field[Any]], environment: Mapping[str, str]) 
     for field in fields:
         name, parse = field.metadata["name"], field.metadata["parse"]
         try:
-            text = raw_setting(environment, name)
+            text = raw_setting(environment, name, read)
             if text is not None and field.metadata["secret"]:
                 secrets.append(text)
             text = field.metadata["default"] if text is None else text
@@ -65,7 +66,7 @@ def read_settings(fields: Iterable[Field[Any]], environment: Mapping[str, str]) 
     return values
 
 
-def raw_setting(environment: Mapping[str, str], name: str) -> str | None:
+def raw_setting(environment: Mapping[str, str], name: str, read: Callable[[str], bytes] = read_file) -> str | None:
     """Return a setting's text without the blanks around it, None when it is not set.
 
     Raises:
@@ -75,10 +76,9 @@ def raw_setting(environment: Mapping[str, str], name: str) -> str | None:
     path = environment.get(f"{name}_FILE")
     if not path:
         return environment.get(name, "").strip() or None
-    with Path(path).open("rb") as stream:
-        data = stream.read(MAX_SECRET_FILE_BYTES + 1)
-    if len(data) > MAX_SECRET_FILE_BYTES:
-        raise ValueError(f"a file of at most {MAX_SECRET_FILE_BYTES} bytes")
+    data = read(path)
+    if len(data) > MAX_FILE_BYTES:
+        raise ValueError(f"a file of at most {MAX_FILE_BYTES} bytes")
     try:
         return data.decode().strip() or None
     except UnicodeDecodeError:

@@ -6,7 +6,7 @@ from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 from shared import log, wiring_github, wiring_graph
-from shared.config import Settings, current_settings, loader_environment
+from shared.config import Settings, loader_environment, recent_settings
 from shared.core.rules import Terms
 from shared.errors import ConfigError, UnverifiedError
 from shared.held import held_by
@@ -30,7 +30,7 @@ graph_probe = wiring_graph.graph_probe
 
 def settings() -> Settings:
     """Read the settings as they are now."""
-    return current_settings()
+    return recent_settings()
 
 
 def terms(found: Settings) -> Terms:

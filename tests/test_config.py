@@ -13,7 +13,7 @@ from shared.config import (
 )
 from shared.core.rules import ValidationPolicy, VersionPolicy
 from shared.errors import ConfigError
-from shared.setting_reader import MAX_SECRET_FILE_BYTES
+from shared.setting_files import MAX_FILE_BYTES
 from tests.tables import credentials_table, settings_table
 
 NAMES = [field.metadata["name"] for field in fields(Settings)]
@@ -150,7 +150,7 @@ def test_an_empty_file_counts_as_not_set(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "reason"),
-    [(None, "No such file"), (b"\xff", "UTF-8"), (b"x" * (MAX_SECRET_FILE_BYTES + 1), "at most 65536 bytes")],
+    [(None, "No such file"), (b"\xff", "UTF-8"), (b"x" * (MAX_FILE_BYTES + 1), "at most 65536 bytes")],
 )
 def test_a_file_that_cannot_be_read_names_its_setting_and_why(
     content: bytes | None, reason: str, tmp_path: Path

@@ -180,6 +180,7 @@ def test_an_old_value_that_goes_too_early_locks_out_whoever_signs_with_it_until_
     mounted: Mounted,
 ) -> None:
     mounted.write(NEW)
+    assert mounted.ping(NEW) == 200  # from now on nobody remembers the old one
     assert mounted.ping(SECRET) == 401
     mounted.write(BOTH)
     assert mounted.ping(SECRET) == 200

@@ -90,7 +90,7 @@ resource "google_cloudfunctions2_function" "of" {
         project_id = var.project
         secret     = google_secret_manager_secret.of[secret_volumes.value].secret_id
         versions {
-          # Read afresh at each look: a rotated secret needs no new revision.
+          # Read again while it runs: a rotated secret needs no new revision.
           version = "latest"
           path    = "value"
         }
