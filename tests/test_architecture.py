@@ -39,6 +39,7 @@ HEAVY = {
     "gunicorn",
     "functions_framework",
     "apprise",
+    "jwt",
 }
 # What of others may be imported outside the standard library, where everything else would be a mistake.
 FOREIGN = {
