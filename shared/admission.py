@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shared import wiring
+from shared import log, wiring
 from shared.config import current_settings
 from shared.core.auth import authenticate_puller, bearer_token, check_api_key
 from shared.core.oidc import Expected, check_claims
@@ -79,6 +79,8 @@ def require_deployer(api_key: str | None, authorization: str | None, commit: str
     found.need("GITHUB_BRANCH")
     claims = wiring.tokens(found)(token)
     check_claims(claims, _expected(found), commit=commit, now=wiring.now().timestamp())
+    # Which run it was: the way from a deployment back to its log at GitHub.
+    log.info("A workflow's token was accepted", workflow=claims.get("workflow_ref"), run=claims.get("run_id"))
     return found
 
 

@@ -57,6 +57,7 @@ def claims_of(commit: str, issuer: str, *, now: float | None = None, **changes: 
         "nbf": moment,
         "exp": moment + 300,
         "jti": "f0e1",
+        "run_id": "22259804324",
         "repository": "octo/skills",
         "repository_id": "4711",
         "repository_owner": "octo",

@@ -262,4 +262,5 @@ def test_no_token_stands_in_an_answer_or_in_the_log(
     good, bad = issuer.token(cloud.repo.head), issuer.token(cloud.repo.head, aud="x")
     shown = with_token(cloud, good).text + with_token(cloud, bad).text + "".join(capfd.readouterr())
     assert "Successfully deployed" in shown
+    assert "22259804324" in shown, "the run can be found from the log"
     assert not [part for token in (good, bad) for part in token.split(".")[1:] if part in shown]

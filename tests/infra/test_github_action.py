@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import shutil
 import sys
-import threading
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import functions_framework
 import pytest
-from werkzeug.serving import make_server
 
 from tests.fakes.issuer import RUNNER_TOKEN, Issuer
-from tests.functions.cloud import API_KEY, MAIN, skill_text
-from tests.functions.forge import NEW, OLD, REPO, TOKEN, Forge
+from tests.functions.cloud import API_KEY, skill_text
+from tests.functions.forge import NEW, OLD, REPO, TOKEN, Forge, serving
 from tests.github.server import GitHubStandIn
 from tests.infra.action_runner import Ran, Runner
 from tests.repos import Repo
@@ -27,20 +23,6 @@ ROOT = Path(__file__).resolve().parents[2]
 GITHUB = ROOT / "infra" / "github"
 TOOL = "octo/skill-sync"
 WORKFLOW = "octo/skills/.github/workflows/skills.yml@refs/heads/main"
-
-
-@contextmanager
-def serving() -> Iterator[str]:
-    """All functions on a port of this machine."""
-    server = make_server("127.0.0.1", 0, functions_framework.create_app("app", MAIN), threaded=True)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 class Skills:
