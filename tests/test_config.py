@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from shared.cli.settings_table import settings_table
 from shared.config import (
     Settings,
     command_environment,
@@ -15,6 +14,7 @@ from shared.config import (
 from shared.core.rules import ValidationPolicy, VersionPolicy
 from shared.errors import ConfigError
 from shared.setting_reader import MAX_SECRET_FILE_BYTES
+from tests.tables import credentials_table, settings_table
 
 NAMES = [field.metadata["name"] for field in fields(Settings)]
 ONE, TWO, THREE = "a" * 32, "b" * 40, "c" * 32
@@ -351,9 +351,10 @@ def test_the_table_has_a_row_for_every_setting_with_its_default() -> None:
     assert "| `CHANNEL` | `prod` | cloud |" in settings_table()
 
 
-def test_readme_holds_the_table_as_it_is_made_from_the_settings() -> None:
+def test_readme_holds_the_tables_as_they_are_made_from_settings_and_credentials() -> None:
     readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
     assert settings_table() in readme
+    assert credentials_table() in readme
 
 
 def test_a_command_of_the_operators_gets_none_of_our_settings(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -157,7 +157,13 @@ def test_what_a_rotation_brings_is_no_surprise_and_what_nobody_holds_changes_not
     assert adopted(NAME, Holding(), first, None, NOW + QUIET) is first
     assert adopted(NAME, Holding(), None, None, NOW) is None
     other = replace(opened(), name="GITHUB_TOKEN")
-    assert adopted(NAME, BOTH, first, other, NOW + QUIET) != first
+    assert adopted(NAME, Holding(accepted=(NEW,)), first, other, NOW + QUIET) != first
+
+
+def test_a_value_is_no_younger_for_another_that_came_beside_it_and_went_again() -> None:
+    first = adopted(NAME, ONE, None, None, NOW)
+    assert adopted(NAME, BOTH, first, None, NOW + QUIET) is first
+    assert adopted(NAME, ONE, first, None, NOW + 2 * QUIET) is first
 
 
 def test_a_retired_value_is_told_as_long_as_it_is_let_in() -> None:
