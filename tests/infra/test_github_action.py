@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -139,6 +142,22 @@ def test_where_there_are_no_tokens_the_key_deploys(skills: Skills) -> None:
     ran = skills.action(skills.forge.commit(OLD), mode="deploy", url=skills.url, **{"api-key": API_KEY})
     assert (ran.status, ran.outputs["status"], skills.forge.text) == (0, "deployed", OLD)
     assert API_KEY not in ran.printed
+
+
+def test_the_line_for_deploying_by_hand_works_as_it_stands_on_the_page(skills: Skills) -> None:
+    skills.forge.commit(OLD)
+    lines = (GITHUB / "README.md").read_text(encoding="utf-8").splitlines()
+    (line,) = (each.strip() for each in lines if each.startswith("    git archive"))
+    done = subprocess.run(
+        ["sh", "-c", line.replace("https://HOST", skills.url)],
+        cwd=skills.forge.cloud.repo.path,
+        env={**os.environ, "MANUAL_SYNC_API_KEY": API_KEY},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert json.loads(done.stdout)["status"] == "deployed"
+    assert skills.forge.text == OLD
 
 
 def test_a_skill_that_is_kept_out_fails_the_run_and_its_lines_are_annotated(skills: Skills) -> None:

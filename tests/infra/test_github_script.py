@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from shared.config import load_settings
 from shared.core.upload import read_archive
 from shared.model import Kind
 from tests.fakes.listeners import pullers
@@ -270,3 +271,29 @@ def test_the_caller_gives_only_what_the_workflow_takes_and_the_workflow_only_wha
         for name in re.findall(r"inputs\.([\w-]+)", text)
     }
     assert used <= action["inputs"].keys() | taken.keys()
+
+
+def page() -> str:
+    return (GITHUB / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_page_names_every_code_with_which_a_token_or_an_upload_is_refused() -> None:
+    sources = ("core/oidc", "core/upload", "adapters/oidc_keys", "adapters/oidc_tokens", "service/upload", "admission")
+    text = "".join((ROOT / "shared" / f"{name}.py").read_text(encoding="utf-8") for name in sources)
+    codes = set(re.findall(r'"((?:OIDC|UPLOAD|DEPLOYER)_[A-Z_]+)"', text)) - {"OIDC_AUDIENCE", "UPLOAD_TOO_LARGE"}
+    assert len(codes) > 20
+    assert sorted(code for code in codes if f"`{code}`" not in page()) == []
+    told = set(re.findall(r"`((?:OIDC|UPLOAD|DEPLOYER)_[A-Z_]+)`", page())) - {"OIDC_WORKFLOW"}
+    assert told - codes <= {"OIDC_AUDIENCE"}
+
+
+def test_the_settings_of_the_page_are_settings_and_its_values_are_taken() -> None:
+    block = re.findall(r"^ {7}([A-Z_]+)=(\S+)", page(), re.MULTILINE)
+    assert [name for name, _ in block] == ["OIDC_AUDIENCE", "GITHUB_BRANCH", "GITHUB_REPOSITORY_ID", "OIDC_WORKFLOW"]
+    found = load_settings(dict(block))
+    assert (found.oidc_audience, found.oidc_workflow) == ("https://HOST", ".github/workflows/skills.yml")
+
+
+def test_the_page_copies_files_that_are_there() -> None:
+    (line,) = re.findall(r"^ +cp (.+) \S+$", page(), re.MULTILINE)
+    assert [path for path in line.split() if not (ROOT / path).is_file()] == []
