@@ -131,18 +131,10 @@ class Settings:
         "Who signs those tokens; on an Enterprise Server `https://HOST/_services/token`.",
     )
     oidc_workflow: str | None = _setting(
-        "OIDC_WORKFLOW",
-        workflow,
-        None,
-        "cloud",
-        "The one workflow file that may deploy, such as `.github/workflows/skills.yml`; unset, any of the branch.",
+        "OIDC_WORKFLOW", workflow, None, "cloud", "The one file in `.github/workflows/` that may deploy; unset, any."
     )
     github_repository_id: str | None = _setting(
-        "GITHUB_REPOSITORY_ID",
-        repository_id,
-        None,
-        "cloud",
-        "The repository's number, which a token must then name too: it outlives a name that somebody else takes over.",
+        "GITHUB_REPOSITORY_ID", repository_id, None, "cloud", "The repository's number; a token must then name it too."
     )
     signing_keys: tuple[str, ...] = _secret(
         "SIGNING_KEY",
