@@ -95,7 +95,7 @@ def require_deployer(api_key: str | None, authorization: str | None, commit: str
     found.need("GITHUB_BRANCH")
     claims = wiring.tokens(found)(token)
     check_claims(claims, _expected(found), commit=commit, now=wiring.now().timestamp())
-    # Which run it was: the way from a deployment back to its log at GitHub.
+    log.begin_sync()  # so that this line, the way to the run's log at GitHub, already says which deployment it led to
     log.info("A workflow's token was accepted", workflow=claims.get("workflow_ref"), run=claims.get("run_id"))
     return found
 

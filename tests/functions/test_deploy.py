@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 import subprocess
 import tarfile
 import time
@@ -262,5 +263,6 @@ def test_no_token_stands_in_an_answer_or_in_the_log(
     good, bad = issuer.token(cloud.repo.head), issuer.token(cloud.repo.head, aud="x")
     shown = with_token(cloud, good).text + with_token(cloud, bad).text + "".join(capfd.readouterr())
     assert "Successfully deployed" in shown
-    assert "22259804324" in shown, "the run can be found from the log"
+    (line,) = (json.loads(each) for each in shown.splitlines() if "22259804324" in each)
+    assert line["sync"] == World(store=cloud.store).pointer.token, "the run can be found from the deployment"
     assert not [part for token in (good, bad) for part in token.split(".")[1:] if part in shown]

@@ -104,6 +104,15 @@ def test_a_token_is_hidden_before_anything_else_is_printed(skills: Skills) -> No
     assert ran.printed.count(masked[0]) == 1
 
 
+def test_an_upload_costs_three_questions_to_the_repository_however_much_it_changes(skills: Skills) -> None:
+    skills.deploy(skills.forge.commit(OLD))
+    commit = skills.forge.commit(NEW, **{f"{number}.txt": str(number) for number in range(20)})
+    before = len(skills.forge.github.requests)
+    assert skills.deploy(commit).status == 0
+    asked = [seen.path.partition(REPO)[2] for seen in skills.forge.github.requests[before:] if seen.kind == "rest"]
+    assert [path.split("/")[1] for path in asked] == ["commits", "compare", "git"]
+
+
 def test_what_comes_too_late_changes_nothing_and_is_no_failure(skills: Skills) -> None:
     old = skills.forge.commit(OLD)
     new = skills.forge.commit(NEW)
