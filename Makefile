@@ -1,6 +1,6 @@
 # make run    the whole job on this machine        make test   every test
 # make push   announce the local branch head       make lint   ruff and mypy
-#                                                  make bench  how fast, how many requests, how much memory
+# make package  what the cloud runs, as one zip    make bench  how fast, how many requests, how much memory
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -19,10 +19,13 @@ PULLER_CODE := $(addprefix shared/,__init__.py core puller config.py errors.py l
 PULLER_PIP  := --only-binary=:all: --implementation cp --python-version 3.11 --platform manylinux_2_34_$(PULLER_ARCH) \
 	--platform manylinux_2_28_$(PULLER_ARCH) --platform manylinux2014_$(PULLER_ARCH)
 
+# What Terraform uploads: the same files make the same bytes.
+PACKAGE := dist/skill-sync-functions.zip
+
 # The version has one home, which the tests read as well.
 NEO4J := $(shell sed -n 's|.*<neo4j.version>\(.*\)</.*|\1|p' tests/neo4j/pom.xml)
 
-.PHONY: run push validate test screenshots bench history fuzz mutants puller lint format clean
+.PHONY: run push validate test screenshots bench history fuzz mutants puller package lint format clean
 .DEFAULT_GOAL := run
 
 run: $(VENV)/.runtime
@@ -31,7 +34,7 @@ run: $(VENV)/.runtime
 push: $(VENV)/.runtime
 	@$(BIN)/python -m shared.cli push --data "$(DATA)"
 
-test: $(VENV)/.development $(VENV)/.node $(VENV)/.puller $(VENV)/.neo4j $(VENV)/.chromium
+test: $(VENV)/.development $(VENV)/.node $(VENV)/.puller $(VENV)/.neo4j $(VENV)/.chromium $(VENV)/.terraform
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 screenshots: $(VENV)/.development $(VENV)/.node $(VENV)/.chromium
@@ -54,6 +57,9 @@ mutants: $(VENV)/.mutation
 	$(BIN)/python -m tests.mutation
 
 puller: $(PULLER)
+
+package:
+	@$(PYTHON) infra/package.py $(PACKAGE)
 
 lint: $(VENV)/.development
 	$(BIN)/ruff format --check .
@@ -117,6 +123,14 @@ $(VENV)/.puller: $(VENV)/.development
 	@if [ "$$(uname -s)" = Linux ]; then $(MAKE) --no-print-directory $(PULLER); \
 	else echo "not Linux: the tests on the packaged puller will be skipped" >&2; fi
 	@touch $@
+
+# Terraform and checkov, each in an environment of its own: what they need acts on the functions' libraries. Where there is no
+# Terraform for the machine, the tests on it are skipped, and say so; in CI they fail.
+$(VENV)/.terraform: $(VENV)/.runtime tests/terraform/requirements.txt tests/terraform/checkov.txt
+	@{ $(PYTHON) -m venv $(VENV)/terraform && $(PYTHON) -m venv $(VENV)/checkov && \
+		$(VENV)/terraform/bin/python -m pip install --quiet --no-compile --disable-pip-version-check -r tests/terraform/requirements.txt && \
+		$(VENV)/checkov/bin/python -m pip install --quiet --no-compile --disable-pip-version-check -r tests/terraform/checkov.txt && touch $@; } \
+	|| { echo "Terraform or checkov could not be installed: the tests on infra/terraform cannot run" >&2; test -z "$$CI"; }
 
 $(VENV)/.fuzzing: $(VENV)/.development tests/fuzz/requirements.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/fuzz/requirements.txt
