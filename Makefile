@@ -1,6 +1,6 @@
 # make run    the whole job on this machine        make test   every test
 # make push   announce the local branch head       make lint   ruff and mypy
-#                                                  make bench  how fast, how many requests, how much memory
+# make package  what the cloud runs, as one zip    make bench  how fast, how many requests, how much memory
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -19,10 +19,13 @@ PULLER_CODE := $(addprefix shared/,__init__.py core puller config.py errors.py l
 PULLER_PIP  := --only-binary=:all: --implementation cp --python-version 3.11 --platform manylinux_2_34_$(PULLER_ARCH) \
 	--platform manylinux_2_28_$(PULLER_ARCH) --platform manylinux2014_$(PULLER_ARCH)
 
+# What Terraform uploads: the same files make the same bytes.
+PACKAGE := dist/skill-sync-functions.zip
+
 # The version has one home, which the tests read as well.
 NEO4J := $(shell sed -n 's|.*<neo4j.version>\(.*\)</.*|\1|p' tests/neo4j/pom.xml)
 
-.PHONY: run push validate test bench history fuzz mutants puller lint format clean
+.PHONY: run push validate test bench history fuzz mutants puller package lint format clean
 .DEFAULT_GOAL := run
 
 run: $(VENV)/.runtime
@@ -50,6 +53,9 @@ mutants: $(VENV)/.mutation
 	$(BIN)/python -m tests.mutation
 
 puller: $(PULLER)
+
+package:
+	@$(PYTHON) infra/package.py $(PACKAGE)
 
 lint: $(VENV)/.development
 	$(BIN)/ruff format --check .
