@@ -25,7 +25,7 @@ PACKAGE := dist/skill-sync-functions.zip
 # The version has one home, which the tests read as well.
 NEO4J := $(shell sed -n 's|.*<neo4j.version>\(.*\)</.*|\1|p' tests/neo4j/pom.xml)
 
-.PHONY: run push validate test bench history fuzz mutants puller package lint format clean
+.PHONY: run push validate test screenshots bench history fuzz mutants puller package lint format clean
 .DEFAULT_GOAL := run
 
 run: $(VENV)/.runtime
@@ -34,8 +34,12 @@ run: $(VENV)/.runtime
 push: $(VENV)/.runtime
 	@$(BIN)/python -m shared.cli push --data "$(DATA)"
 
-test: $(VENV)/.development $(VENV)/.node $(VENV)/.puller $(VENV)/.neo4j
+test: $(VENV)/.development $(VENV)/.node $(VENV)/.puller $(VENV)/.neo4j $(VENV)/.chromium
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+screenshots: $(VENV)/.development $(VENV)/.node $(VENV)/.chromium
+	$(BIN)/python -m pytest tests/browser
+	$(BIN)/python -m tests.browser
 
 bench: $(VENV)/.development $(VENV)/.puller $(VENV)/.neo4j
 	$(BIN)/python -m tests.bench $(ARGS)
@@ -76,11 +80,22 @@ $(VENV)/.runtime: requirements.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
 
-# GitHub's own example payloads. Without npm the tests that need them are skipped, and say so.
+# GitHub's own example payloads, and more from npm. Without it the tests that need them are skipped, and say so.
 $(VENV)/.node: tests/node/package.json $(VENV)/.runtime
 	@if command -v npm >/dev/null; then npm install --prefix tests/node --no-package-lock --no-audit --no-fund --ignore-scripts --silent; \
-	else echo "npm not found: the tests on GitHub's example payloads will be skipped" >&2; fi
+	else echo "npm not found: the tests on GitHub's example payloads, and those in a browser, will be skipped" >&2; fi
 	@touch $@
+
+# A real browser. Root gets Debian's, and is told so; whoever is not root brings Chromium with chromedriver on PATH. Without
+# them the tests in a browser are skipped, in CI they fail.
+$(VENV)/.chromium: $(VENV)/.runtime
+	@if command -v chromedriver >/dev/null && { command -v chromium || command -v google-chrome; } >/dev/null; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "installing chromium and chromium-driver, for the tests in a browser" >&2; \
+		apt-get update -qq >&2 && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+			chromium chromium-driver fonts-dejavu-core >&2; \
+	else echo "no chromium with chromedriver on PATH: the tests in a browser will be skipped" >&2; fi && touch $@ \
+	|| { echo "Chromium could not be installed: the tests in a browser cannot run" >&2; test -z "$$CI"; }
 
 # Neo4j's Community server. The folder appears whole or not at all; what could not be fetched is tried again the next time.
 # Without Maven and Java, docker's image serves; without all of them the tests that need a server are skipped, in CI they fail.

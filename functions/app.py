@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from functions import poll, release, status, sync, validate, webhook
+from functions import dashboard, poll, release, status, sync, validate, webhook
 from shared import web
 
 if TYPE_CHECKING:
@@ -19,6 +19,6 @@ def app(request: flask.Request) -> flask.Response:
 
 ROUTES = tuple(
     replace(route, home=False)
-    for function in (webhook, poll, sync, validate, release, status)
+    for function in (webhook, poll, sync, validate, release, status, dashboard)
     for route in function.ROUTES
 )

@@ -12,6 +12,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from functions.app import app
+from functions.dashboard import dashboard
 from functions.poll import poll
 from functions.release import release
 from functions.status import status
@@ -20,7 +21,7 @@ from functions.validate import validate
 from functions.webhook import webhook
 from shared.log.foreign import catch_loggers, catch_uncaught
 
-__all__ = ["app", "poll", "release", "status", "sync", "validate", "webhook"]
+__all__ = ["app", "dashboard", "poll", "release", "status", "sync", "validate", "webhook"]
 
 catch_loggers()
 catch_uncaught()

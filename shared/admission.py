@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from shared.config import current_settings
-from shared.core.auth import authenticate_puller, check_api_key
+from shared.core.auth import authenticate_puller, basic_password, check_api_key
 
 if TYPE_CHECKING:
     from shared.config import Settings
@@ -24,6 +24,22 @@ def require_operator(api_key: str | None) -> Settings:
     found.need("MANUAL_SYNC_API_KEY")
     check_api_key(api_key, found.api_keys)
     return found
+
+
+def require_person(authorization: str | None) -> tuple[Settings, str]:
+    """Let a person at a browser in, and return the key that was given: the dashboard's forms are bound to it.
+
+    Args:
+        authorization: The header's value: HTTP Basic, any user name, the operators' API key as password.
+
+    Raises:
+        DeniedError: the key is missing or wrong.
+    """
+    found = current_settings()
+    found.need("MANUAL_SYNC_API_KEY")
+    key = basic_password(authorization)
+    check_api_key(key, found.api_keys)
+    return found, str(key)
 
 
 def require_puller(authorization: str | None) -> tuple[Settings, str]:

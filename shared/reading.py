@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from shared import wiring
@@ -10,31 +11,59 @@ from shared.errors import RejectedError, UnavailableError
 from shared.held import held_by
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from shared.config import Settings
+    from shared.model import Trust
+    from shared.service.health import Glance, Watched
     from shared.service.survey import Survey
 
 
-def health(found: Settings) -> dict[str, object]:
-    """Describe the health; a store that cannot be read, or holds what nobody signed, is an answer too."""
-    from shared.core.auth import puller_ids
-    from shared.core.health import unreadable
-    from shared.service.health import Watched, glance, health
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looked:
+    """What one look brought, and whose signature counted in it."""
 
-    watched = Watched(
+    seen: Glance
+    trust: Trust
+    now: datetime
+
+
+def watched(found: Settings) -> Watched:
+    """Return what health is measured by under these settings."""
+    from shared.core.auth import puller_ids
+    from shared.service.health import Watched
+
+    return Watched(
         webhook_configured=bool(found.webhook_secrets),
         poll_seconds=found.polling_interval_seconds,
         pullers=puller_ids(found.puller_key_hashes),
         audit_configured=found.neo4j_uri is not None,
     )
+
+
+def look(found: Settings) -> Looked:
+    """Read side by side what health and dashboard are made of; errors are those of the store and of the trust."""
+    from shared.service.health import glance
+
+    pullers = watched(found).pullers
+    store, trust, now = wiring.store(found), wiring.trust(found), wiring.now()
+    seen = glance(store, trust, wiring.together(), now, pullers)
+    if seen.verdict.reason and (fresh := wiring.trust(found, fresh=True)) != trust:
+        # What this process knew was old: an operator has opened an epoch, or changed a signer, a moment ago.
+        seen, trust = glance(store, fresh, wiring.together(), now, pullers), fresh
+    return Looked(seen=seen, trust=trust, now=now)
+
+
+def health(found: Settings) -> dict[str, object]:
+    """Describe the health; a store that cannot be read, or holds what nobody signed, is an answer too."""
+    from shared.core.health import unreadable
+    from shared.service.health import health
+
     try:
-        store, trust, now = wiring.store(found), wiring.trust(found), wiring.now()
-        seen = glance(store, trust, wiring.together(), now, watched.pullers)
-        if seen.verdict.reason and (fresh := wiring.trust(found, fresh=True)) != trust:
-            # What this process knew was old: an operator has opened an epoch, or changed a signer, a moment ago.
-            seen, trust = glance(store, fresh, wiring.together(), now, watched.pullers), fresh
-        return health(seen, trust, now, watched, trouble=wiring.trust_trouble(found))
+        got = look(found)
+        return health(got.seen, got.trust, got.now, watched(found), trouble=wiring.trust_trouble(found))
     except (RejectedError, UnavailableError) as error:
-        return unreadable(error.code, wiring.now(), webhook_configured=watched.webhook_configured)
+        return unreadable(error.code, wiring.now(), webhook_configured=bool(found.webhook_secrets))
 
 
 def current_pointer(found: Settings) -> tuple[bytes, str]:

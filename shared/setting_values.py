@@ -84,6 +84,13 @@ def web_urls(value: str) -> tuple[str, ...]:
     return found
 
 
+def web_url(value: str) -> str:
+    """Read one address on the web."""
+    if not _is_web_url(value.strip()):
+        raise ValueError("one address such as https://HOST/PATH, without user and fragment")
+    return value.strip()
+
+
 def alert_urls(value: str) -> tuple[str, ...]:
     """Read addresses for alerts, one a line or with commas between; each counts once.
 

@@ -30,6 +30,7 @@ from shared.setting_values import (
     tokens,
     validation,
     version,
+    web_url,
     web_urls,
 )
 
@@ -170,6 +171,13 @@ class Settings:
         "derived",
         "cloud",
         "Where versions come from: `strict` frontmatter only; `declared` also skill.yaml; `derived` else from the content.",
+    )
+    runbook_url: str | None = _setting(
+        "RUNBOOK_URL",
+        web_url,
+        None,
+        "cloud",
+        "Where a browser finds the folder infra/runbooks, for the dashboard's links; unset, it names the files alone.",
     )
     skill_sync_url: str | None = _setting(
         "SKILL_SYNC_URL", text, None, "operator", "Where the functions answer, for the operator's commands."

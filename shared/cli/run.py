@@ -81,6 +81,7 @@ def first_screen(local: Local) -> str:
 skill-sync is running.
 
   functions   {local.url}   (health: {local.url}/health){github if local.github else ""}
+  dashboard   {local.url}/   (any user name; the password is MANUAL_SYNC_API_KEY)
   repository  {local.source}{f" ({local.branch})" if local.branch else ""}
   skills      {local.skills}
   keys        {local.data / "keys.env"}   (x-api-key is MANUAL_SYNC_API_KEY)

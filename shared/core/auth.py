@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import hashlib
 import hmac
 from typing import TYPE_CHECKING
@@ -13,7 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _BEARER = "Bearer "
+_BASIC = "basic "
 _DIGEST_CHARS = 64
+_MAX_BASIC_CHARS = 4096
 
 
 def check_api_key(given: str | None, keys: Sequence[str]) -> None:
@@ -32,6 +36,22 @@ def check_api_key(given: str | None, keys: Sequence[str]) -> None:
     held = [hmac.compare_digest(digest, key_digest(key)) for key in keys]
     if not any(held):
         raise DeniedError("API_KEY_INVALID", "the header x-api-key holds no current key")
+
+
+def basic_password(authorization: str | None) -> str | None:
+    """Return the password of HTTP Basic (RFC 7617, in UTF-8), whatever the user is called; None where none was sent.
+
+    Args:
+        authorization: The header's value.
+    """
+    if authorization is None or len(authorization) > _MAX_BASIC_CHARS or authorization[:6].lower() != _BASIC:
+        return None
+    try:
+        pair = base64.b64decode(authorization[6:].strip(), validate=True).decode()
+    except (binascii.Error, UnicodeError):
+        return None
+    _, separator, password = pair.partition(":")
+    return password if separator else None
 
 
 def authenticate_puller(authorization: str | None, hashes: Sequence[str]) -> str:

@@ -70,6 +70,31 @@ def kpis(summary: Summary, pullers: Iterable[Mapping[str, object]], now: datetim
     }
 
 
+def history(
+    summary: Summary, pullers: Iterable[Mapping[str, object]], now: datetime
+) -> dict[str, list[tuple[str, float | None]]]:
+    """Return each indicator's value for each single day of the window, oldest first; None where nothing was counted.
+
+    Args:
+        summary: What the functions counted.
+        pullers: The pullers' reports as they are kept.
+        now: The time.
+    """
+    reports = list(pullers)
+    days = [timestamp(now - timedelta(days=ago))[:10] for ago in reversed(range(WINDOW_DAYS))]
+    rows = {}
+    for day in days:
+        volumes = [found for report in reports for found in _on(report.get("days"), day)]
+        rows[day] = {**_cloud_values({key: _total(_on(summary.days, day), key) for key in _COUNTERS})}
+        rows[day] |= _volume_values(volumes)
+    return {name: [(day, rows[day][name]) for day in days] for name in _TARGETS}
+
+
+def _on(days: object, day: str) -> list[Day]:
+    counters = days.get(day) if isinstance(days, dict) else None
+    return [dict(counters)] if isinstance(counters, dict) else []
+
+
 def _cloud_values(totals: Mapping[str, int]) -> dict[str, float | None]:
     finished = totals["deployments"] + totals["rejected"]
     return {

@@ -140,6 +140,7 @@ def brief(pointer: Pointer) -> Line:
     return {
         "id": pointer.deployment,
         "timestamp": pointer.deployed_at,
+        "asked_at": pointer.asked_at,
         "commit_sha": pointer.commit,
         "status": pointer.status.value,
         "trigger": pointer.trigger.value,

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from shared.core.rewind import StoreVerdict
-    from shared.model import Trust
+    from shared.core.states import State
+    from shared.model import Latch, Trust
     from shared.ports import Store, StoredObject, Together
 
 Reports = list["Mapping[str, object]"]
@@ -91,19 +92,25 @@ def health(found: Glance, trust: Trust, now: datetime, watched: Watched, *, trou
         watched: What is measured by.
         trouble: What the walk of the trust met, empty when nothing.
     """
-    # The poll proves a latch by its evidence before it acts on it; to be told of one, its word is enough.
-    latches = with_latch(in_force(found.summary.latches, trust), found.verdict.reason, trust, timestamp(now))
-    troubles = [reason for reason in (found.verdict.reason, trouble, expired(trust, now)) if reason]
+    state, _ = standing(found, trust, now, trouble)
     evidence = Evidence(
         pointer=None if found.current is None else readable(found.current.data, trust),
         summary=found.summary,
         pullers=found.reports,
         webhook_configured=watched.webhook_configured,
         poll_seconds=watched.poll_seconds,
-        state=state_of(troubles, latches, trust),
+        state=state,
         audit_configured=watched.audit_configured,
     )
     return health_of(evidence, now)
+
+
+def standing(found: Glance, trust: Trust, now: datetime, trouble: str) -> tuple[State, tuple[Latch, ...]]:
+    """Say in which state the functions are, and which latches hold; arguments as for `health`."""
+    # The poll proves a latch by its evidence before it acts on it; to be told of one, its word is enough.
+    latches = with_latch(in_force(found.summary.latches, trust), found.verdict.reason, trust, timestamp(now))
+    troubles = [reason for reason in (found.verdict.reason, trouble, expired(trust, now)) if reason]
+    return state_of(troubles, latches, trust), latches
 
 
 def _report(store: Store, puller: str) -> dict[str, object]:

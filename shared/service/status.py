@@ -39,7 +39,7 @@ def skills(store: Store, trust: Trust, *, after: str, limit: int) -> dict[str, o
         NotFoundError: `NO_DEPLOYMENT`.
     """
     _check_limit(limit, MAX_PAGE)
-    pointer = _live(store, trust)
+    pointer = live_pointer(store, trust)
     manifest = read_manifest(store, pointer.manifest.sha256)
     ids = sorted(key for key in manifest.skills.keys() | manifest.withheld.keys() if key > after)
     page = ids[:limit]
@@ -68,7 +68,7 @@ def deployments(store: Store, trust: Trust, together: Together, *, before: str |
         NotFoundError: `NO_DEPLOYMENT`.
     """
     _check_limit(limit, _HISTORY_PAGE)
-    live = _live(store, trust)
+    live = live_pointer(store, trust)
     epoch, seq = (live.epoch, live.seq + 1) if before is None else _behind(store, trust, live, before)
     numbers = range(max(1, seq - limit), seq)[::-1]
     names = [DeploymentId(f"{epoch}-{number}") for number in numbers]
@@ -89,10 +89,9 @@ def deployment(store: Store, trust: Trust, name: str) -> dict[str, object]:
         NotFoundError: `DEPLOYMENT_UNKNOWN`.
     """
     parse_deployment(name)
-    pointer = _known(store, trust, _live(store, trust), name)
+    pointer = known_pointer(store, trust, live_pointer(store, trust), name)
     signed = {
         **brief(pointer),
-        "asked_at": pointer.asked_at,
         "previous": pointer.previous,
         "previous_commit": pointer.previous_commit,
         "history_rewritten": pointer.history_rewritten,
@@ -121,9 +120,9 @@ def diff(store: Store, trust: Trust, *, older: str | None, newer: str) -> dict[s
         InputError: `DEPLOYMENT_ID_INVALID`.
         NotFoundError: `NO_DEPLOYMENT`, `DEPLOYMENT_UNKNOWN`, or `MANIFEST_COLLECTED`.
     """
-    live = _live(store, trust)
-    here = live if older is None else _known(store, trust, live, older)
-    there = _known(store, trust, live, newer)
+    live = live_pointer(store, trust)
+    here = live if older is None else known_pointer(store, trust, live, older)
+    there = known_pointer(store, trust, live, newer)
     before, after = _view(store, here), _view(store, there)
     found = between(before, after)
     held = [item.id for item in rolled_back(before, after, here.commit).withheld]
@@ -168,7 +167,13 @@ def _behind(store: Store, trust: Trust, live: Pointer, before: str) -> tuple[int
     return former, last + 1
 
 
-def _live(store: Store, trust: Trust) -> Pointer:
+def live_pointer(store: Store, trust: Trust) -> Pointer:
+    """Read what is live.
+
+    Raises:
+        NotFoundError: `NO_DEPLOYMENT`.
+        UnverifiedError: as `verify.read_pointer`.
+    """
     stored = store.get(CURRENT)
     if stored is None:
         raise NotFoundError("NO_DEPLOYMENT", "nothing was deployed yet")
@@ -182,7 +187,14 @@ def _pointer_of(store: Store, trust: Trust, live: Pointer, name: DeploymentId) -
     return read_record(store, trust, name)
 
 
-def _known(store: Store, trust: Trust, live: Pointer, name: str) -> Pointer:
+def known_pointer(store: Store, trust: Trust, live: Pointer, name: str) -> Pointer:
+    """Read one deployment's pointer by its name.
+
+    Raises:
+        InputError: `DEPLOYMENT_ID_INVALID`.
+        NotFoundError: `DEPLOYMENT_UNKNOWN`.
+        UnverifiedError: as `objects.read_record`.
+    """
     parse_deployment(name)
     pointer = _pointer_of(store, trust, live, DeploymentId(name))
     if pointer is None:

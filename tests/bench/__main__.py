@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.bench import health, projection, puller, puller_measures, validation
+from tests.bench import dashboard, health, projection, puller, puller_measures, validation
 from tests.bench.measures import document, table
 from tests.bench.play import play
 from tests.bench.targets import verdicts
@@ -75,6 +75,11 @@ def _parts(options: argparse.Namespace) -> Iterator[_Part]:
         with tempfile.TemporaryDirectory(prefix="skill-sync-bench-") as folder:
             asked = health.measure(Path(folder), deployments=options.history)
         yield _Part(name="health", told=health.told(asked), verdicts=[*health.verdicts(asked)], figures=asdict(asked))
+        print(f"dashboard, {options.history} deployments ...", file=sys.stderr, flush=True)
+        with tempfile.TemporaryDirectory(prefix="skill-sync-bench-") as folder:
+            pages = dashboard.measure(Path(folder), deployments=options.history)
+        judged = [*dashboard.verdicts(pages)]
+        yield _Part(name="dashboard", told=dashboard.told(pages), verdicts=judged, figures=asdict(pages))
     if options.projection:
         print(f"projection, {options.projection} deployments ...", file=sys.stderr, flush=True)
         fed = projection.measure(options.projection)
@@ -101,7 +106,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--polls", type=int, default=10, help="unchanged polls a scene (default: %(default)s)")
     parser.add_argument("--without-validation", action="store_true", help="leave out what the gate can do")
     parser.add_argument(
-        "--history", type=int, default=10_000, help="deployments on record for /health; 0 leaves it out (%(default)s)"
+        "--history",
+        type=int,
+        default=10_000,
+        help="deployments on record for /health and the dashboard; 0 leaves it out (%(default)s)",
     )
     parser.add_argument(
         "--projection",

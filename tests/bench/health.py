@@ -67,7 +67,7 @@ def measure(folder: Path, *, deployments: int) -> Measured:
     store = SqliteStore(path)
     fill(store, deployments)
     store.close()
-    with _serving(folder, path) as url, httpx.Client(base_url=url, timeout=_PATIENCE_SECONDS) as client:
+    with serving(folder, path) as url, httpx.Client(base_url=url, timeout=_PATIENCE_SECONDS) as client:
         status, calls = "", []
         for _ in range(_WARM_UP + _CALLS):
             started = time.perf_counter()
@@ -92,15 +92,21 @@ def verdicts(found: Measured) -> Iterator[Verdict]:
     yield Verdict(text=f"{where} is {found.status} (healthy)", met=found.status == "healthy")
 
 
-def fill(store: Store, deployments: int) -> None:
-    """Write so many records, the live pointer, a summary with all that it can hold, and three pullers with 30 days each."""
+def fill(store: Store, deployments: int, bundle: ManifestRef | None = None) -> None:
+    """Write so many records, the live pointer, a summary with all that it can hold, and three pullers with 30 days each.
+
+    Args:
+        store: Where.
+        deployments: How many.
+        bundle: The manifest that all of them name; None names ones that were never written.
+    """
     now = datetime.now(UTC)
     manifest = empty_manifest(channel=TRUST.channel, repo=TRUST.repo, root="", rules="made up")
     pointer: Pointer | None = None
     summary, envelope = Summary(), b""
     for number in range(deployments):
         at = now - timedelta(minutes=15 * (deployments - 1 - number))
-        pointer = next_pointer(pointer, _move(number, at), trust=TRUST, now=at, poll_seconds=_POLL_SECONDS)
+        pointer = next_pointer(pointer, _move(number, at, bundle), trust=TRUST, now=at, poll_seconds=_POLL_SECONDS)
         envelope = sign_pointer(pointer, SIGNER)
         store.put(record_name(pointer.deployment), envelope, if_generation=0)
         summary = with_deployments(summary, [line_of(pointer, Decision(manifest=manifest))])
@@ -113,13 +119,13 @@ def fill(store: Store, deployments: int) -> None:
         store.put(puller_name(puller), _report(puller, floor, now), if_generation=0)
 
 
-def _move(number: int, at: datetime) -> Move:
+def _move(number: int, at: datetime, bundle: ManifestRef | None) -> Move:
     return Move(
         action=Action.DEPLOY,
         status=Status.SUCCESS,
         trigger=Trigger.WEBHOOK,
         commit=CommitSha(f"{number:040x}"),
-        manifest=ManifestRef(sha256=digest_of(b"%d" % number), size=4000, skills=10),
+        manifest=bundle or ManifestRef(sha256=digest_of(b"%d" % number), size=4000, skills=10),
         token=f"{number:016x}",
         asked_at=timestamp(at),
     )
@@ -136,11 +142,12 @@ def _report(puller: str, floor: Witness, now: datetime) -> bytes:
 
 
 @contextmanager
-def _serving(folder: Path, store: Path) -> Iterator[str]:
+def serving(folder: Path, store: Path, target: str = "status", **more: str) -> Iterator[str]:
+    """Start one function on a store; `more` are settings beside those that it needs."""
     port = free_port()
     command = [
         str(Path(sys.executable).parent / "functions-framework"),
-        *("--source", str(ROOT / "functions" / "main.py"), "--target", "status"),
+        *("--source", str(ROOT / "functions" / "main.py"), "--target", target),
         *("--host", "127.0.0.1", "--port", str(port)),
     ]
     settings = {
@@ -150,9 +157,10 @@ def _serving(folder: Path, store: Path) -> Iterator[str]:
         "GITHUB_BRANCH": "main",
         "TRUST_ANCHOR": anchor(TRUST),
         "PULLER_KEY_HASHES": "\n".join(f"{puller}:{key_digest(puller)}" for puller in PULLERS),
+        **more,
     }
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    with (folder / "status.log").open("wb") as log:
+    with (folder / f"{target}.log").open("wb") as log:
         process = subprocess.Popen(command, cwd=ROOT, env={**kept, **settings}, stdout=log, stderr=log)
         try:
             _wait_until_up(f"http://127.0.0.1:{port}/health")

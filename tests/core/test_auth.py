@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import base64
+
 import pytest
 
-from shared.core.auth import authenticate_puller, check_api_key, key_digest, puller_ids
+from shared.core.auth import authenticate_puller, basic_password, check_api_key, key_digest, puller_ids
 from shared.errors import ConfigError, DeniedError
 
 KEY, OTHER = "k" * 40, "o" * 40
@@ -92,3 +94,33 @@ def test_the_pullers_that_have_a_key_are_named_once_and_rubbish_names_nobody(
     hashes: tuple[str, ...], ids: tuple[str, ...]
 ) -> None:
     assert puller_ids(hashes) == ids
+
+
+def basic(pair: bytes) -> str:
+    return f"Basic {base64.b64encode(pair).decode()}"
+
+
+@pytest.mark.parametrize(
+    ("header", "password"),
+    [
+        (basic(b"anybody:secret"), "secret"),
+        (basic(b":secret"), "secret"),
+        (basic(b"a:b:c"), "b:c"),
+        (basic(b"a:"), ""),
+        (basic("J\u00f6rg:gr\u00fcn".encode()), "gr\u00fcn"),
+        (basic(b"a:b").replace("Basic", "bAsIc"), "b"),
+        (None, None),
+        ("", None),
+        ("Basic", None),
+        ("Basic ", None),
+        ("Bearer " + "x" * 40, None),
+        (basic(b"no colon"), None),
+        (basic(b"\xff:x"), None),
+        ("Basic not base64!", None),
+        (basic(b"a:" + b"x" * 5000), None),
+    ],
+)
+def test_the_password_of_http_basic_is_what_stands_behind_the_first_colon(
+    header: str | None, password: str | None
+) -> None:
+    assert basic_password(header) == password

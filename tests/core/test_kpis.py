@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from shared.core.kpis import kpis
+from shared.core.kpis import WINDOW_DAYS, history, kpis
 from shared.core.summary import LATENCY_BUCKETS_MS, Summary, count, with_latency
 from shared.core.tally import VOLUME_BUCKETS_MS
 from tests.core.samples import NOW
@@ -139,3 +139,18 @@ def test_only_the_last_thirty_days_count_though_older_ones_are_on_record() -> No
     assert indicator("hot_reload_success", found) == (1.0, True)
     later = kpis(summary, reports, NOW + timedelta(days=30))
     assert (later["webhooks"], indicator("hot_reload_success", later)) == (0, (None, None))
+
+
+def test_the_history_tells_each_day_of_the_window_by_itself_oldest_first() -> None:
+    summary = count(count(count(Summary(), DAY, "webhooks"), DAY, "webhooks_lost"), "2020-01-01", "webhooks")
+    report = {"days": {DAY: {"proved": 3, "unproved": 1}, "2020-01-01": {"proved": 9}}}
+    found = history(summary, [report, {"days": "damaged"}, {}], NOW)
+    assert found["webhook_success_rate"][-2] == (DAY, 0.5)
+    assert found["hot_reload_success"][-2] == (DAY, 0.75)
+    assert {(len(days), days[0][0] < days[-1][0]) for days in found.values()} == {(WINDOW_DAYS, True)}
+    assert {value for days in found.values() for day, value in days if day != DAY} == {None}
+
+
+def test_the_history_knows_the_same_indicators_as_the_sum() -> None:
+    told = kpis(Summary(), [], NOW)["indicators"]
+    assert [each["name"] for each in told] == list(history(Summary(), [], NOW))  # type: ignore[attr-defined]

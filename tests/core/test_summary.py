@@ -66,6 +66,7 @@ def test_a_line_says_what_a_deployment_did() -> None:
     assert line_of(pointer, decision) == {
         "id": "1-3",
         "timestamp": pointer.deployed_at,
+        "asked_at": None,
         "commit_sha": commit(3),
         "status": "success",
         "trigger": "webhook",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -71,6 +72,7 @@ def first_answer(url: str, method: str, path: str) -> httpx.Response:
         ("sync", "POST", "/api/sync", 503),
         ("release", "GET", "/v1/current", 503),
         ("status", "GET", "/health", 503),
+        ("dashboard", "GET", "/", 503),
         ("app", "GET", "/health", 503),
     ],
 )
@@ -111,3 +113,11 @@ def test_no_module_of_the_functions_imports_a_heavy_client_at_start() -> None:
 def test_entry_points_are_all_there_is_in_main() -> None:
     tree = ast.parse((ROOT / "functions" / "main.py").read_text())
     assert not [node for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)]
+
+
+def test_what_is_uploaded_has_everything_that_the_dashboard_shows(tmp_path: Path) -> None:
+    for folder in ("functions", "shared"):
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    script = "import functions.main, shared.pages; print(shared.__file__, len(shared.pages.ask_sync('key')) > 1000)"
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [str(tmp_path / "shared" / "__init__.py"), "True"]
