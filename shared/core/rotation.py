@@ -194,6 +194,9 @@ def finish(active: Active, holding: Holding, quiet: timedelta, now: datetime) ->
 def adopted(name: str, holding: Holding, record: Record | None, active: Active | None, now: datetime) -> Record | None:
     """Return what is known of the value in use, where nobody rotated it by the rules.
 
+    A value is in use as long as it is accepted: another that comes beside it, and goes when a rotation is given up, makes it
+    no younger.
+
     Args:
         name: The credential.
         holding: What is accepted now.
@@ -209,7 +212,7 @@ def adopted(name: str, holding: Holding, record: Record | None, active: Active |
         return record
     if record is None:
         return Record(name=name, fingerprint=newest, since=timestamp(now), known_from="first_seen")
-    if record.fingerprint == newest:
+    if record.fingerprint in holding.accepted:
         return record
     return Record(name=name, fingerprint=newest, since=timestamp(now), known_from="changed")
 

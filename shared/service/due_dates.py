@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 BY_TRUST = {"SIGNING_KEY": "signer_keys", "OPERATOR_KEY": "operator_keys"}
 """These the trust names, in that member."""
+INSTEAD = {"GITHUB_TOKEN": "GITHUB_APP_KEY", "GITHUB_APP_KEY": "GITHUB_TOKEN"}
+"""Of these only one is ever used: an App takes the token's place."""
 
 
 def note_dues(bench: Bench, seen: Seen | None = None) -> Seen:
@@ -72,5 +74,9 @@ def _dated(bench: Bench, record: Record | None, known: Record | None) -> Record 
 
 
 def _is_gone(bench: Bench, name: str) -> bool:
-    # Who holds no puller's key cannot tell that one is gone.
-    return bool(puller_of(name)) and name not in bench.held and any(puller_of(each) for each in bench.held)
+    """Whether nothing needs this credential any more; who holds none of its kind cannot tell that one is gone."""
+    if name in bench.held:
+        return False
+    if puller_of(name):
+        return any(puller_of(each) for each in bench.held)
+    return INSTEAD.get(name) in bench.held

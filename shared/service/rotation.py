@@ -105,8 +105,11 @@ def abort(bench: Bench, name: str) -> str:
     active = _open(seen, name)
     close_active(bench.store, seen.kept.active_generation)
     note_dues(bench)
-    left = [each for each in seen.holdings[name].accepted if each != active.old]
-    also = f"; the value {left[0]} is still accepted: take it away again" if left and active.old else ""
+    accepted = seen.holdings[name].accepted
+    left = next((each for each in accepted if each != active.old), "")
+    if left and active.old and active.old not in accepted:
+        return f"the old value {active.old} is gone: everybody goes on with {left}, which counts from now on"
+    also = f"; the value {left} is still accepted: take it away again" if left and active.old else ""
     return f"everybody goes on with the old value{also}"
 
 

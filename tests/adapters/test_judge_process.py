@@ -84,7 +84,7 @@ def test_a_push_that_ends_the_checks_keeps_its_last_good_version_and_holds_up_no
     world = World()
     world.deploy(skill("crash", "Good."), skill("other", "One."))
     world.judge = wrong
-    outcome = world.deploy(skill("crash", "Evil."), skill("other", "Two."))
+    outcome = world.webhook(world.push(skill("crash", "Evil."), skill("other", "Two.")), seconds=60.0)
     assert [key for key, _ in outcome.published] == ["other"]
     assert [(held.id, [found.code for found in held.findings]) for held in outcome.withheld] == [
         ("crash", ["UNCHECKABLE"])

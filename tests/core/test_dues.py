@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -59,6 +60,22 @@ def test_what_ends_sooner_by_itself_is_due_then_and_what_ends_later_by_its_caden
     assert (sooner.due_at, sooner.lifetime_days, sooner.known_from) == (at(days=20), 20, "header")
     later = due_of(record("GITHUB_TOKEN"), ends=at(days=365), ends_from="header")
     assert (later.due_at, later.lifetime_days, later.known_from) == (at(days=90), 90, "rotation")
+
+
+@pytest.mark.parametrize(("ends", "lifetime"), [({"days": 20, "hours": 23}, 20), ({"days": -3}, 0), ({"days": 89}, 89)])
+def test_a_lifetime_is_counted_in_whole_days_and_never_below_none(ends: dict[str, float], lifetime: int) -> None:
+    assert due_of(record("GITHUB_TOKEN"), ends=at(**ends), ends_from="header").lifetime_days == lifetime
+
+
+def test_of_two_ends_at_the_same_moment_the_rotation_s_own_is_told() -> None:
+    assert due_of(record("GITHUB_TOKEN"), ends=at(days=90), ends_from="header").known_from == "rotation"
+
+
+def test_a_value_is_told_as_retired_only_while_it_is_let_in() -> None:
+    replaced = replace(record("SIGNING_KEY"), retired="aaaaaaaa", retired_at=at(days=1))
+    assert (due_of(replaced).retired, due_of(replaced).retired_at) == ("", "")
+    let_in = due_of(replaced, retired="aaaaaaaa")
+    assert (let_in.retired, let_in.retired_at) == ("aaaaaaaa", at(days=1))
 
 
 def test_what_was_merely_found_may_have_lived_long_so_its_cadence_counts_as_lifetime() -> None:

@@ -72,7 +72,8 @@ def test_two_are_never_rotated_at_once_be_they_the_same_or_not() -> None:
 
 
 def test_none_is_begun_while_two_values_are_accepted_or_the_one_retired_last_still_is() -> None:
-    refused("ROTATION_TWO_ALREADY", lambda: begin(NAME, BOTH, None, None, token="t", now=NOW))
+    two = refused("ROTATION_TWO_ALREADY", lambda: begin(NAME, BOTH, None, None, token="t", now=NOW))
+    assert f"({NEW}, {OLD})" in two.message
     record = finish(verified(), BOTH, QUIET, NOW + QUIET)
     assert (
         OLD
@@ -99,6 +100,24 @@ def test_a_new_value_must_stand_first_beside_the_old_one(accepted: tuple[str, ..
     refused(code, lambda: check_presented(opened(), Holding(accepted=accepted), expected))
 
 
+@pytest.mark.parametrize(
+    ("accepted", "expected", "message"),
+    [
+        ((), "", f"{NAME}: a new one is not accepted yet; what is: nothing known"),
+        ((OTHER, OLD), NEW, f"{NAME}: {NEW} is not accepted yet; what is: {OTHER}, {OLD}"),
+        ((OLD,), OLD, f"{NAME}: {OLD} is the value that was there before"),
+        ((OLD, NEW), NEW, f"{NAME}: {OLD} stands before {NEW}; the new value is the first line"),
+        ((NEW,), NEW, f"{NAME}: the old value {OLD} is gone too early; put it back as second line until `finish`"),
+    ],
+)
+def test_a_refusal_says_what_is_there_and_what_is_missing(
+    accepted: tuple[str, ...], expected: str, message: str
+) -> None:
+    with pytest.raises(ConflictError) as caught:
+        check_presented(opened(), Holding(accepted=accepted), expected)
+    assert caught.value.message == message
+
+
 def test_what_fails_a_check_is_not_verified_and_all_checks_are_told() -> None:
     bad = Check(name="reads", mark=Mark.FAIL, code="TOKEN_SCOPE", text="404")
     with pytest.raises(ProbeError) as caught:
@@ -114,9 +133,11 @@ def test_a_warning_does_not_stop_a_rotation() -> None:
 
 def test_nothing_is_finished_unverified_nor_with_another_value_than_the_verified_one() -> None:
     later = NOW + 2 * QUIET
-    refused("ROTATION_UNVERIFIED", lambda: finish(opened(), BOTH, QUIET, later))
+    early = refused("ROTATION_UNVERIFIED", lambda: finish(opened(), BOTH, QUIET, later))
+    assert early.message == f"{NAME}: the new value was not verified"
     swapped = Holding(accepted=(OTHER, OLD))
-    refused("ROTATION_UNVERIFIED", lambda: finish(verified(), swapped, QUIET, later))
+    other = refused("ROTATION_UNVERIFIED", lambda: finish(verified(), swapped, QUIET, later))
+    assert other.message == f"{NAME}: {NEW} was verified, {OTHER} is the newest by now"
     refused("ROTATION_OLD_GONE", lambda: finish(verified(), Holding(accepted=(NEW,)), QUIET, later))
 
 
@@ -141,6 +162,8 @@ def test_each_use_of_the_old_value_begins_the_quiet_period_anew(
     with pytest.raises(NotYetError) as caught:
         finish(verified(), holding, QUIET, NOW + passed)
     assert (caught.value.code, caught.value.retry_after_seconds) == ("ROTATION_QUIET", left)
+    why = f"the old value was used at {used[OLD]}" if OLD in used else f"verified at {at()}"
+    assert caught.value.message == f"{NAME}: {why}; {left} s to go"
 
 
 def test_a_value_that_nobody_rotated_is_taken_down_once() -> None:
@@ -157,7 +180,13 @@ def test_what_a_rotation_brings_is_no_surprise_and_what_nobody_holds_changes_not
     assert adopted(NAME, Holding(), first, None, NOW + QUIET) is first
     assert adopted(NAME, Holding(), None, None, NOW) is None
     other = replace(opened(), name="GITHUB_TOKEN")
-    assert adopted(NAME, BOTH, first, other, NOW + QUIET) != first
+    assert adopted(NAME, Holding(accepted=(NEW,)), first, other, NOW + QUIET) != first
+
+
+def test_a_value_is_no_younger_for_another_that_came_beside_it_and_went_again() -> None:
+    first = adopted(NAME, ONE, None, None, NOW)
+    assert adopted(NAME, BOTH, first, None, NOW + QUIET) is first
+    assert adopted(NAME, ONE, first, None, NOW + 2 * QUIET) is first
 
 
 def test_a_retired_value_is_told_as_long_as_it_is_let_in() -> None:

@@ -25,7 +25,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN if "--deaf" in ways else _terminated)
     if "--orphan" in ways:
         _leave_an_orphan(folder)
-    (folder / "gateway.pid").write_text(f"{os.getpid()}\n")
+    _tell_pid(folder / "gateway.pid")
     print("the gateway is up", flush=True)
     print("the gateway can complain", file=sys.stderr, flush=True)
     _wait_for(folder / "end")
@@ -40,10 +40,17 @@ def _terminated(_signal: int, _frame: object) -> None:
 def _leave_an_orphan(folder: Path) -> None:
     if (between := os.fork()) == 0:
         if os.fork() == 0:
-            (folder / "orphan.pid").write_text(f"{os.getpid()}\n")
+            _tell_pid(folder / "orphan.pid")
             _wait_for(folder / "orphan-may-end")
         os._exit(0)
     os.waitpid(between, 0)
+    _wait_for(folder / "orphan.pid")
+
+
+def _tell_pid(file: Path) -> None:
+    part = file.with_suffix(".part")
+    part.write_text(f"{os.getpid()}\n")
+    part.rename(file)
 
 
 def _wait_for(file: Path) -> None:

@@ -129,14 +129,20 @@ def test_this_projects_package_holds_every_tracked_file_of_the_functions_and_not
 
 def test_the_package_alone_serves_the_app_under_the_bare_framework_command(tmp_path: Path) -> None:
     subprocess.run([sys.executable, PACKER, tmp_path / "a.zip"], check=True, capture_output=True, cwd=tmp_path)
-    with zipfile.ZipFile(tmp_path / "a.zip") as archive:
-        archive.extractall(tmp_path / "workspace")
+    unpack(tmp_path / "a.zip", tmp_path / "workspace")
     (tmp_path / "elsewhere").mkdir()
     with served(tmp_path / "workspace", tmp_path / "elsewhere") as url:
         health = first_answer(url + "/health")
         assert health.status_code == 503
         assert "CONFIG_MISSING" in health.text
         assert httpx.get(url + "/api/skills", headers={"x-api-key": "b" * 40}).status_code == 401
+
+
+def unpack(package: Path, folder: Path) -> None:
+    with zipfile.ZipFile(package) as archive:
+        for name in archive.namelist():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(archive.read(name))
 
 
 @contextmanager

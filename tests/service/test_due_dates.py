@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -158,3 +159,15 @@ def test_polls_look_once_an_hour_and_otherwise_only_read_the_summary(world: Worl
     world.clock.move(3600)
     keep_house(world.context, Deadline(world.clock, 1.0))
     assert "list rotation/" in counting.calls
+
+
+@pytest.mark.parametrize(("used", "left"), [("GITHUB_APP_KEY", "GITHUB_TOKEN"), ("GITHUB_TOKEN", "GITHUB_APP_KEY")])
+def test_what_an_app_took_the_place_of_is_due_no_more_and_the_other_way_round(
+    world: World, used: str, left: str
+) -> None:
+    note_dues(replace(bench(world), held={left: (OLD,)}))
+    note_dues(bench(world))  # a function that holds neither cannot tell
+    assert left in {due.name for due in dues_noted(world.summary)}
+    note_dues(replace(bench(world), held={used: (NEW,)}))
+    assert {due.name for due in dues_noted(world.summary)} & {used, left} == {used}
+    assert left not in look(bench(world)).kept.records
