@@ -25,7 +25,7 @@ main() {
     fi
     longest=$(whole "${PULLER_LONGEST_PAUSE_SECONDS-}" 60)
     patience=$(whole "${GATEWAY_STOP_SECONDS-}" 10)
-    trap 'signals=$((signals + 1)); pass_on' TERM INT HUP QUIT
+    trap 'only_count; pass_on' TERM INT HUP QUIT
     # The key that reads releases is no business of the gateway's, nor of what its agents run.
     (unset PULLER_KEY PULLER_KEY_FILE && exec "$@") &
     gateway=$!
@@ -42,6 +42,13 @@ main() {
     exit "$status"
 }
 
+# The first signal is obeyed; while that is done another one must not begin it again.
+# shellcheck disable=SC2329 # the traps call it
+only_count() {
+    trap 'signals=$((signals + 1))' TERM INT HUP QUIT
+    signals=$((signals + 1))
+}
+
 pass_on() {
     [ -n "$gateway" ] && [ -n "$keeper" ] || return 0
     kill -TERM "$gateway" "$keeper" 2>/dev/null
@@ -50,18 +57,18 @@ pass_on() {
 
 # Runs in a shell of its own: whatever happens here, the gateway's shell waits for the gateway alone.
 keep_the_puller() {
-    child='' pause=1 signals=0
-    trap 'signals=$((signals + 1)); end_child' TERM INT HUP QUIT
+    child='' ending='' pause=1 signals=0
+    trap 'only_count; end_child' TERM INT HUP QUIT
     while [ "$signals" -eq 0 ]; do
         began=$(date +%s)
         run_puller &
-        await_child
+        await_child TERM
         status=$?
         [ "$signals" -eq 0 ] || break
         [ $(($(date +%s) - began)) -lt "$longest" ] || pause=1
         note WARNING "The puller ended, and is started again" ",\"status\":$status,\"pause_seconds\":$pause"
         sleep "$pause" &
-        await_child
+        await_child KILL
         pause=$((pause * 2))
         [ "$pause" -lt "$longest" ] || pause=$longest
     done
@@ -92,15 +99,19 @@ check_volume() {
     return 1
 }
 
+# The argument is the signal that ends the child when this shell is asked to end.
 await_child() {
-    child=$!
+    child=$! ending=$1
     [ "$signals" -eq 0 ] || end_child
     await "$child"
+    set -- "$?"
+    child=''
+    return "$1"
 }
 
 end_child() {
     [ -n "$child" ] || return 0
-    kill -TERM "$child" 2>/dev/null
+    kill -"$ending" "$child" 2>/dev/null
     kill_later "$child"
 }
 

@@ -83,6 +83,6 @@ def test_the_image_holds_the_zips_content_and_the_requirements_alone(deployed: D
 
 
 def test_a_cold_start_costs_little_more_than_the_framework_itself(tmp_path: Path) -> None:
-    found = cold_start.measure(tmp_path, rounds=3)
+    found = cold_start.measure(tmp_path, rounds=2)
     assert found.cpu_ratio("refused") < COARSE_REFUSED_RATIO, cold_start.told(found)
     assert found.cpu_ratio("deployed") < COARSE_FIRST_DEPLOYMENT_RATIO, cold_start.told(found)
