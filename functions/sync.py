@@ -1,16 +1,17 @@
-"""The operators' calls: sync now or say what a sync would do, release withheld skills, roll back."""
+"""The operators' calls: sync now or say what a sync would do, release withheld skills, roll back; and a workflow's upload."""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
 
-from shared import admission, calls, diagnose, rotating, web
+from shared import admission, calls, diagnose, rotating, web, wiring
 from shared.answers import preview_answer, sync_answer
 from shared.core.canonical import member
+from shared.core.upload import MAX_PACKED_BYTES, read_archive
 from shared.errors import DeadlineError, InputError
 from shared.held import api_key_use
-from shared.model import DeploymentId, SkillId, Trigger
+from shared.model import CommitSha, DeploymentId, SkillId, Trigger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +23,7 @@ MAX_RELEASED = 1000
 
 
 def sync(request: flask.Request) -> flask.Response:
-    """Serve `POST /api/sync`, `POST /api/rollback`, `POST /api/rotation` and `GET /api/doctor`."""
+    """Serve `POST /api/sync`, `/api/rollback`, `/api/deploy` and `/api/rotation`, and `GET /api/doctor`."""
     return web.serve(request, ROUTES)
 
 
@@ -52,6 +53,20 @@ def _roll_back(call: web.Call) -> web.Reply:
     _refuse_unknown(document, "to")
     to = DeploymentId(member(document, "to", str, what="the body"))
     return _exclusive(lambda: sync_answer(calls.roll_back(settings, calls.OPERATOR_SECONDS, to)))
+
+
+def _deploy(call: web.Call) -> web.Reply:
+    # The order is the rule: who calls, for which commit, only then the body; the time that it takes to come in counts.
+    clock = wiring.clock()
+    started = clock.monotonic()
+    api_key, commit = call.header("x-api-key"), call.header("X-Commit-Sha") or ""
+    settings = admission.require_deployer(api_key, call.header("Authorization"), commit)
+    if not re.fullmatch(r"[0-9a-f]{40}", commit):
+        raise InputError("COMMIT_INVALID", "the header X-Commit-Sha must name a commit by 40 hex digits")
+    tree = read_archive(call.body(MAX_PACKED_BYTES), unwrap=False)
+    seconds = calls.OPERATOR_SECONDS - (clock.monotonic() - started)
+    uses = api_key_use(settings, api_key)
+    return _exclusive(lambda: sync_answer(calls.deploy(settings, seconds, CommitSha(commit), tree, uses)))
 
 
 def _rotate(call: web.Call) -> web.Reply:
@@ -104,6 +119,7 @@ def _ids(value: object) -> tuple[SkillId, ...]:
 ROUTES = (
     web.Route(method="POST", path="/api/sync", handler=_sync),
     web.Route(method="POST", path="/api/rollback", handler=_roll_back),
+    web.Route(method="POST", path="/api/deploy", handler=_deploy),
     web.Route(method="POST", path="/api/rotation", handler=_rotate),
     web.Route(method="GET", path="/api/doctor", handler=_doctor),
 )

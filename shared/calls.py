@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from shared.core.credential_notes import Use
     from shared.core.upload import Tree
     from shared.core.validation_report import Report
-    from shared.model import DeploymentId, Push, SkillId, Trigger
+    from shared.model import CommitSha, DeploymentId, Push, SkillId, Trigger
     from shared.service.context import Context, Deadline
     from shared.service.preview import Preview
     from shared.service.sync import Outcome
@@ -79,6 +79,27 @@ def roll_back(found: Settings, seconds: float, to: DeploymentId) -> Outcome:
     from shared.service.rollback import roll_back
 
     return _under_trust(found, seconds, lambda built, deadline: roll_back(built, to, deadline), Trigger.ROLLBACK)
+
+
+def deploy(found: Settings, seconds: float, commit: CommitSha, tree: Tree, uses: tuple[Use, ...]) -> Outcome:
+    """Run a sync whose head is an uploaded commit, within so many seconds; errors are those of the use case.
+
+    Args:
+        found: The settings.
+        seconds: How long it may take.
+        commit: The commit, which may win only as `UploadedSource` says.
+        tree: Its content.
+        uses: Under which credentials the call came in.
+    """
+    from shared.model import Trigger
+    from shared.service.sync import Command, synchronise
+    from shared.service.upload import UploadedSource
+
+    def run(built: Context, deadline: Deadline) -> Outcome:
+        source = UploadedSource(built.source, commit, tree)
+        return synchronise(replace(built, source=source, uses=uses), Command(trigger=Trigger.ACTIONS), deadline)
+
+    return _under_trust(found, seconds, run, Trigger.ACTIONS)
 
 
 def preview(found: Settings, seconds: float) -> Preview:

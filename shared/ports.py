@@ -118,6 +118,14 @@ class Quota(Protocol):
         ...
 
 
+class Tokens(Protocol):
+    """Proves that a token was signed by its issuer; what it says is not checked."""
+
+    def __call__(self, token: str) -> Mapping[str, object]:
+        """Return a token's claims; DeniedError, UnavailableError `OIDC_KEYS_UNAVAILABLE`."""
+        ...
+
+
 class Hooks(Protocol):
     """What the forge knows of the webhook calls that it made."""
 

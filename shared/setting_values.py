@@ -15,6 +15,7 @@ MAX_ALERT_URLS = 20
 # As apprise itself tells them apart: commas may also stand inside of one.
 _BETWEEN_ALERT_URLS = re.compile(r"[\s,;]+(?=[a-z0-9]{1,32}://)", re.IGNORECASE)
 _PEM_BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----\n[^-]*\n-----END \1-----")
+_WORKFLOW = re.compile(r"\.github/workflows/[^/\s@]{1,100}\.ya?ml")
 _ALERT_URL = re.compile(r"[a-z0-9]{1,32}://[^\s\x00-\x1f\x7f]+", re.IGNORECASE)
 
 
@@ -82,6 +83,27 @@ def web_urls(value: str) -> tuple[str, ...]:
     if len(found) > MAX_URLS or not all(_is_web_url(part) for part in found):
         raise ValueError(f"at most {MAX_URLS} addresses such as https://HOST/nudge, without user and fragment")
     return found
+
+
+def issuer(value: str) -> str:
+    """Read the address of an issuer of tokens. Its keys are believed, so nobody on the way may change them."""
+    url = value.strip().rstrip("/")
+    loopback = url.startswith(("http://127.0.0.1:", "http://localhost:"))
+    if not _is_web_url(url) or not (url.startswith("https://") or loopback) or "?" in url:
+        raise ValueError("an address such as https://HOST/PATH, without user, query and fragment")
+    return url
+
+
+def workflow(value: str) -> str:
+    """Read the path of a workflow's file."""
+    if not _WORKFLOW.fullmatch(value):
+        raise ValueError("a path such as .github/workflows/NAME.yml")
+    return value
+
+
+def repository_id(value: str) -> str:
+    """Read the number of a repository."""
+    return str(positive_int(value))
 
 
 def web_url(value: str) -> str:

@@ -16,6 +16,7 @@ from shared.setting_values import (
     alert_urls,
     drift,
     graph_url,
+    issuer,
     layouts,
     lines,
     minutes,
@@ -24,6 +25,7 @@ from shared.setting_values import (
     poll_auth,
     positive_int,
     positive_seconds,
+    repository_id,
     root,
     secrets,
     text,
@@ -32,6 +34,7 @@ from shared.setting_values import (
     version,
     web_url,
     web_urls,
+    workflow,
 )
 
 if TYPE_CHECKING:
@@ -111,6 +114,27 @@ class Settings:
         "api_key",
         "cloud",
         "Who may poll: `api_key` asks for `x-api-key`; `iam` when Cloud IAM alone decides who reaches the function.",
+    )
+    oidc_audience: str | None = _setting(
+        "OIDC_AUDIENCE",
+        str.strip,
+        None,
+        "cloud",
+        "Whom a workflow's OIDC token must be made for, best this service's URL; unset, `/api/deploy` takes no token. "
+        "Needs GITHUB_BRANCH.",
+    )
+    oidc_issuer: str = _setting(
+        "GITHUB_OIDC_ISSUER",
+        issuer,
+        "https://token.actions.githubusercontent.com",
+        "cloud",
+        "Who signs those tokens; on an Enterprise Server `https://HOST/_services/token`.",
+    )
+    oidc_workflow: str | None = _setting(
+        "OIDC_WORKFLOW", workflow, None, "cloud", "The one file in `.github/workflows/` that may deploy; unset, any."
+    )
+    github_repository_id: str | None = _setting(
+        "GITHUB_REPOSITORY_ID", repository_id, None, "cloud", "The repository's number; a token must then name it too."
     )
     signing_keys: tuple[str, ...] = _secret(
         "SIGNING_KEY",

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 upstream = wiring_github.upstream
 github_probe = wiring_github.github_probe
 hook_probe = wiring_github.hook_probe
+tokens = wiring_github.tokens
 audit = wiring_graph.audit
 graph_probe = wiring_graph.graph_probe
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from shared.adapters.value_choice import ValueChoice
     from shared.config import Settings
     from shared.core.credentials import TokenNote
-    from shared.ports import Hooks, Probe, Quota, Source
+    from shared.ports import Hooks, Probe, Quota, Source, Tokens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +53,21 @@ def github_probe(found: Settings) -> Probe | None:
 def hook_probe(found: Settings) -> Probe | None:
     """Return what looks at the repository's webhook; None when `SOURCE_URL` takes GitHub's place."""
     return _probe_of(found, lambda github: github.hook_probe())
+
+
+def tokens(found: Settings) -> Tokens:
+    """Return what proves that GitHub signed a workflow's token."""
+    return _tokens(found.oidc_issuer)
+
+
+# The issuer's keys are worth keeping from call to call.
+@lru_cache(maxsize=2)
+def _tokens(issuer: str) -> Tokens:
+    from shared.adapters.clock import SystemClock
+    from shared.adapters.oidc_keys import IssuerKeys
+    from shared.adapters.oidc_tokens import OidcTokens
+
+    return OidcTokens(IssuerKeys(issuer, SystemClock()))
 
 
 def _probe_of(found: Settings, build: Callable[[GitHub], Probe]) -> Probe | None:

@@ -40,6 +40,7 @@ HEAVY = {
     "gunicorn",
     "functions_framework",
     "apprise",
+    "jwt",
     "jinja2",
     "markupsafe",
 }

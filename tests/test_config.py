@@ -55,6 +55,10 @@ def test_without_anything_set_the_documented_defaults_hold() -> None:
     ("name", "text", "expected"),
     [
         ("POLLING_INTERVAL_MIN", "0.5", 30.0),
+        ("GITHUB_OIDC_ISSUER", "https://github.example/_services/token/", "https://github.example/_services/token"),
+        ("GITHUB_OIDC_ISSUER", "http://127.0.0.1:8081", "http://127.0.0.1:8081"),
+        ("OIDC_WORKFLOW", ".github/workflows/skills.yml", ".github/workflows/skills.yml"),
+        ("GITHUB_REPOSITORY_ID", "4711", "4711"),
         ("DEPLOYMENT_LOCK_TTL", "120", 120.0),
         ("MAX_SKILL_SIZE_BYTES", "1", 1),
         ("VALIDATION_POLICY", "all_or_nothing", ValidationPolicy.ALL_OR_NOTHING),
@@ -299,6 +303,13 @@ def test_a_refusal_never_repeats_the_value(name: str) -> None:
         ],
         ("ALERT_URLS", "\n".join(f"json://h{number}/" for number in range(21))),
         ("NUDGE_URLS", ",".join(f"http://h{number}/" for number in range(51))),
+        *[("GITHUB_OIDC_ISSUER", text) for text in ("http://issuer.example", "http://127.0.0.1.example", "issuer")],
+        *[("GITHUB_OIDC_ISSUER", text) for text in ("https://u@h/", "https://h/?x", "http://localhost:1@h/")],
+        *[
+            ("OIDC_WORKFLOW", text)
+            for text in ("skills.yml", ".github/workflows/../x.yml", ".github/workflows/x.yml@main")
+        ],
+        *[("GITHUB_REPOSITORY_ID", text) for text in ("0", "octo/skills", "-1")],
     ],
 )
 def test_a_value_that_means_nothing_is_refused(name: str, text: str) -> None:

@@ -14,6 +14,7 @@ from shared.adapters.github_faults import UNAUTHORIZED
 from shared.adapters.github_hooks import GitHubHooks, takes_pushes
 from shared.adapters.github_reach import hooks_not_readable, untried
 from shared.core.credentials import Check, Mark
+from shared.core.hook_config import PATH
 from shared.errors import SkillSyncError
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
     Hook = dict[str, object]
 
-PATH: Final = "/webhook/github"
 _ARRIVED: Final = frozenset({*range(200, 300), 400, 409})
 """Also what a push is answered whose skills are all rejected, or that comes while deployments are paused."""
 _SETTINGS: Final = "in the repository's settings, under Webhooks"

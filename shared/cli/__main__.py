@@ -1,8 +1,8 @@
 """`python -m shared.cli`: the operator's and developer's command.
 
-`status`, `history`, `show`, `diff`, `withheld`, `sync`, `release`, `rollback`, `rotate`, `doctor` and `operator dr status`
-talk to the functions (`SKILL_SYNC_URL`, `MANUAL_SYNC_API_KEY`) and end as `exits` lists it; the others end with 0 done,
-1 failed. Wrong arguments end with 64.
+`status`, `history`, `show`, `diff`, `withheld`, `sync`, `release`, `rollback`, `rotate`, `webhook-setup`, `doctor` and
+`operator dr status` talk to the functions (`SKILL_SYNC_URL`, `MANUAL_SYNC_API_KEY`) and end as `exits` lists it; the others
+end with 0 done, 1 failed. Wrong arguments end with 64.
 """
 
 from __future__ import annotations

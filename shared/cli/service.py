@@ -9,7 +9,7 @@ import sys
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from shared.cli import acting, asking, check_view, doctor, rotate
+from shared.cli import acting, asking, check_view, doctor, rotate, webhook_setup
 from shared.cli.client import Client
 from shared.cli.exits import Exit, epilog, exit_of
 from shared.cli.refusals import FailedChecksError
@@ -110,6 +110,16 @@ COMMANDS: dict[str, tuple[Callable[[Client, Screen, argparse.Namespace], Exit], 
             "digits of its SHA-256, is sent beside that. A puller's key is tried at RELEASE_URL, where it is set."
         ),
     ),
+    "webhook-setup": (
+        webhook_setup.webhook_setup,
+        "make or mend the repository's webhook, and prove it by a ping",
+        (
+            "Makes the webhook of GITHUB_OWNER/GITHUB_REPO, or mends what differs: address, JSON, certificates checked,\n"
+            "pushes only, active, the secret. Then GitHub pings it, and the command waits until the ping has come in.\n"
+            "The functions must take the secret first. The token needs Webhooks: read and write; it stays here.\n\n"
+            "  webhook-setup --dry-run\n  webhook-setup --secret-file webhook-secret --token-file token"
+        ),
+    ),
     "doctor": (
         doctor.doctor,
         "what is wrong, and what to do about it",
@@ -137,6 +147,7 @@ def add_service(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     added["rollback"].add_argument("--yes", action="store_true", help="do it without being asked")
     added["rollback"].add_argument("--dry-run", action="store_true", help="only show what would change")
     rotate.add_arguments(added["rotate"])
+    webhook_setup.add_arguments(added["webhook-setup"])
 
 
 def run_service(options: argparse.Namespace, transport: httpx.BaseTransport | None = None) -> int:

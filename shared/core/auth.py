@@ -79,6 +79,12 @@ def bearer_digest(authorization: str) -> str:
     return key_digest(authorization.removeprefix(_BEARER).strip())
 
 
+def bearer_token(authorization: str | None) -> str | None:
+    """Return the token of a header `Authorization`; None when it holds no bearer token."""
+    scheme, _, token = (authorization or "").partition(" ")
+    return token.strip() or None if scheme.lower() == _BEARER.strip().lower() else None
+
+
 def puller_ids(hashes: Sequence[str]) -> tuple[str, ...]:
     """Return whom lines of `PULLER_KEY_HASHES` name, each once; a line that is none names nobody, and lets nobody in."""
     named = (line.partition(":")[0] for line in hashes)

@@ -28,7 +28,7 @@ MAX_ENTRIES = 100_000
 GZIP = b"\x1f\x8b"
 _WINDOW = 16 + zlib.MAX_WBITS
 _EXECUTABLE = 0o111
-_TOO_LARGE = 413
+_TOO_LARGE, _UNPROCESSABLE = 413, 422
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,13 +49,13 @@ def tree_of(files: Iterable[tuple[str, Kind, bytes]]) -> Tree:
     contents: dict[BlobId, bytes] = {}
     for path, kind, data in files:
         if path in entries or any(segment in {"", ".", ".."} for segment in path.split("/")):
-            raise InputError("UPLOAD_PATH_INVALID", "expected each path once, relative, and without dot segments")
+            raise _path_invalid("expected each path once, relative, and without dot segments")
         name = blob_id(data)
         entries[path] = TreeEntry(path=path, kind=kind, id=name, size=len(data))
         contents[name] = data
     listing = with_folders(entries.values())
     if len({entry.path for entry in listing}) != len(listing):
-        raise InputError("UPLOAD_PATH_INVALID", "a path is a file and a folder")
+        raise _path_invalid("a path is a file and a folder")
     return Tree(listing=listing, contents=contents)
 
 
@@ -72,14 +72,15 @@ def read_skill_file(data: bytes, name: str) -> Tree:
     return tree_of([(f"{name}/{SKILL_FILE}", Kind.FILE, data)])
 
 
-def read_archive(data: bytes) -> Tree:
-    """Read a packed tree (`tar.gz`). A single folder around everything, as forges pack it, is taken away.
+def read_archive(data: bytes, *, unwrap: bool = True) -> Tree:
+    """Read a packed tree (`tar.gz`).
 
     Args:
         data: The archive.
+        unwrap: Whether a single folder around everything, as forges pack it, is taken away.
 
     Raises:
-        InputError: `UPLOAD_INVALID` (400), `UPLOAD_TOO_LARGE` (413), `UPLOAD_PATH_INVALID` (400).
+        InputError: `UPLOAD_INVALID` (400), `UPLOAD_TOO_LARGE` (413), `UPLOAD_PATH_INVALID` (422).
     """
     raw = _unpacked(data)
     try:
@@ -87,7 +88,7 @@ def read_archive(data: bytes) -> Tree:
             files = list(_files(archive))
     except (tarfile.TarError, EOFError, ValueError, LookupError, OverflowError, RecursionError, OSError):
         raise InputError("UPLOAD_INVALID", "expected a tar archive packed by gzip, got something else") from None
-    return tree_of(_without_wrapper(files))
+    return tree_of(_without_wrapper(files) if unwrap else files)
 
 
 def _unpacked(data: bytes) -> bytes:
@@ -130,6 +131,10 @@ def _without_wrapper(files: list[tuple[str, Kind, bytes]]) -> list[tuple[str, Ki
     if not wrapped or any(path == f"{top}/{SKILL_FILE}" for path, _, _ in files):
         return files
     return [(path.partition("/")[2], kind, data) for path, kind, data in files]
+
+
+def _path_invalid(message: str) -> InputError:
+    return InputError("UPLOAD_PATH_INVALID", message, status=_UNPROCESSABLE)
 
 
 def _too_large() -> InputError:

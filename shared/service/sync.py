@@ -26,6 +26,7 @@ from shared.service.quota import obey, with_credentials, with_quota
 from shared.service.record import heal, note, record_failure, record_rewrite, secure_record
 from shared.service.recover import ground, recover, told_recovered
 from shared.service.undo import undo_failed
+from shared.service.upload import REFUSALS as UPLOADS_REFUSED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from shared.service.live import Live
 
 _NOT_WITHHELD = "NOT_WITHHELD"
+_REFUSALS = UPLOADS_REFUSED | {_NOT_WITHHELD}
+"""What is the caller's mistake, and no failure of the sync."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +86,7 @@ def synchronise(context: Context, command: Command, deadline: Deadline) -> Outco
         PausedError: an operator must act first.
         UnavailableError: source or store did not answer; the pointer is untouched, or has moved with all that it needs.
         NotFoundError: `NOT_WITHHELD`, a skill to be released is not withheld.
+        InputError: an upload is refused, as `UploadedSource` says.
     """
     run = _Run(context, command, deadline)
     while True:
@@ -96,8 +100,8 @@ def synchronise(context: Context, command: Command, deadline: Deadline) -> Outco
         except PausedError:
             raise  # it is written down where it was found
         except (UnavailableError, RejectedError) as error:
-            if error.code == _NOT_WITHHELD:
-                raise  # the caller's mistake, and no failure of the sync
+            if error.code in _REFUSALS:
+                raise
             # A source that is cut off by our own deadline has not failed; the next poll gives it more time.
             deadline.check()
             record_failure(context, error.code)

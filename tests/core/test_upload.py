@@ -102,17 +102,17 @@ def test_what_is_no_plain_file_is_left_to_the_rules(member: tarfile.TarInfo) -> 
 @pytest.mark.parametrize("path", ["../a", "a/../../b", "/a", "a//b", "./../a", "a/./b"])
 def test_a_path_that_leads_elsewhere_is_refused(path: str) -> None:
     data = packed(a_file(path), a_file("other"))
-    assert refused(lambda: read_archive(data)) == ("UPLOAD_PATH_INVALID", 400)
+    assert refused(lambda: read_archive(data)) == ("UPLOAD_PATH_INVALID", 422)
 
 
 def test_a_path_that_stands_twice_or_is_file_and_folder_is_refused() -> None:
     assert refused(lambda: read_archive(packed(a_file("a/x"), a_file("a/x"), a_file("b")))) == (
         "UPLOAD_PATH_INVALID",
-        400,
+        422,
     )
     assert refused(lambda: read_archive(packed(a_file("a"), a_file("a/x"), a_file("b")))) == (
         "UPLOAD_PATH_INVALID",
-        400,
+        422,
     )
 
 

@@ -83,24 +83,31 @@ class Forge:
 
 
 @contextmanager
-def delivering(forge: Forge, **options: float) -> Iterator[Deliveries]:
-    """Serve the functions on a port and let the stand-in call the webhook after every push; options are `DeliveryFaults`."""
-    app = functions_framework.create_app("app", MAIN)
-    server = make_server("127.0.0.1", 0, app, threaded=True)
+def serving() -> Iterator[str]:
+    """Serve all functions on a port of this machine."""
+    server = make_server("127.0.0.1", 0, functions_framework.create_app("app", MAIN), threaded=True)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@contextmanager
+def delivering(forge: Forge, **options: float) -> Iterator[Deliveries]:
+    """Serve the functions on a port and let the stand-in call the webhook after every push; options are `DeliveryFaults`."""
     bare = forge.github.bare(REPO)
     deliveries = Deliveries(REPO)
-    deliveries.add_hook(f"http://127.0.0.1:{server.server_port}/webhook/github", SECRET)
     for name, value in options.items():
         setattr(deliveries.faults, name, value)
     forge.github.deliveries = deliveries
     forge.github.on_push = lambda changes: [deliveries.enqueue(event) for event in events_of(changes, bare, REPO)]
     try:
-        with deliveries:
+        with serving() as url, deliveries:
+            deliveries.add_hook(f"{url}/webhook/github", SECRET)
             yield deliveries
     finally:
         forge.github.on_push = None
-        server.shutdown()
-        thread.join()
-        server.server_close()

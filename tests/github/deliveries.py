@@ -137,6 +137,15 @@ class Deliveries:
         hook.form = config["content_type"] != "json" if "content_type" in config else hook.form
         hook.insecure_ssl = str(config.get("insecure_ssl", hook.insecure_ssl))
 
+    def change(self, hook_id: int, asked: Json) -> None:
+        """Set a hook anew as `PATCH /repos/…/hooks/ID` does; a configuration that names no secret takes the old one away."""
+        hook = self._hooks[hook_id]
+        config, events = asked.get("config"), asked.get("events")
+        if isinstance(config, dict):
+            self.configure(hook_id, {"secret": "", **config})
+        hook.events = tuple(map(str, events)) if isinstance(events, list) else hook.events
+        hook.active = asked["active"] is True if "active" in asked else hook.active
+
     def ping(self, hook_id: int) -> None:
         """Send a hook its ping in the background."""
         if self.make_ping is not None:

@@ -36,6 +36,7 @@ class Hooks(Protocol):
     def redeliver(self, hook_id: int, delivery_id: int) -> bool: ...
     def create(self, asked: Json) -> Json | None: ...
     def configure(self, hook_id: int, config: Json) -> None: ...
+    def change(self, hook_id: int, asked: Json) -> None: ...
     def ping(self, hook_id: int) -> None: ...
 
 
@@ -206,6 +207,9 @@ def _changed(hooks: Hooks, received: Received, hook: int, below: str) -> Reply:
     if (received.method, below.rpartition("/")[2]) == ("PATCH", "config") and asked is not None:
         hooks.configure(hook, asked)
         return reply(200, (hooks.hook(hook) or {})["config"])
+    if received.method == "PATCH" and below.endswith(f"/{hook}") and asked is not None:
+        hooks.change(hook, asked)
+        return reply(200, hooks.hook(hook))
     return reply(200, hooks.hook(hook)) if received.method == "GET" and below.endswith(f"/{hook}") else _not_found()
 
 
