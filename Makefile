@@ -34,14 +34,14 @@ run: $(VENV)/.runtime
 push: $(VENV)/.runtime
 	@$(BIN)/python -m shared.cli push --data "$(DATA)"
 
-test: $(VENV)/.development $(VENV)/.node $(VENV)/.puller $(VENV)/.neo4j $(VENV)/.chromium $(VENV)/.terraform
+test: $(VENV)/.development $(VENV)/.cloud $(VENV)/.node $(VENV)/.puller $(VENV)/.neo4j $(VENV)/.chromium $(VENV)/.terraform
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 screenshots: $(VENV)/.development $(VENV)/.node $(VENV)/.chromium
 	$(BIN)/python -m pytest tests/browser
 	$(BIN)/python -m tests.browser
 
-bench: $(VENV)/.development $(VENV)/.puller $(VENV)/.neo4j
+bench: $(VENV)/.development $(VENV)/.cloud $(VENV)/.puller $(VENV)/.neo4j
 	$(BIN)/python -m tests.bench $(ARGS)
 
 history: $(VENV)/.development
@@ -79,6 +79,13 @@ $(VENV)/.runtime: requirements.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
+
+# What the cloud has, and nothing else: the functions are started with it as they will run there. The copy tells what is installed.
+$(VENV)/.cloud: requirements.txt $(VENV)/.runtime
+	rm -rf $(VENV)/cloud
+	$(PYTHON) -m venv $(VENV)/cloud
+	$(VENV)/cloud/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@cp requirements.txt $(VENV)/cloud/ && touch $@
 
 # GitHub's own example payloads, and more from npm. Without it the tests that need them are skipped, and say so.
 $(VENV)/.node: tests/node/package.json $(VENV)/.runtime

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from shared import admission, calls, web
 from shared.core.canonical import member, parse_object
 from shared.core.names import is_slug
-from shared.core.upload import GZIP, MAX_PACKED_BYTES, read_archive, read_skill_file
 from shared.errors import InputError
 
 if TYPE_CHECKING:
@@ -27,6 +26,9 @@ def validate(request: flask.Request) -> flask.Response:
 
 
 def _validate(call: web.Call) -> web.Reply:
+    # Only this function reads archives, and every function starts with this module.
+    from shared.core.upload import GZIP, MAX_PACKED_BYTES, read_archive, read_skill_file  # noqa: PLC0415
+
     settings = admission.require_operator(call.header("x-api-key"))
     body = call.body(MAX_PACKED_BYTES)
     if call.request.mimetype == "application/json":

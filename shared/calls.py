@@ -47,6 +47,9 @@ def synchronise(
     asked: Asked = ASKED_NOTHING,
 ) -> Outcome:
     """Run a sync under these settings, within so many seconds; errors are those of the use case."""
+    if asked.push is not None and asked.push.changed_skill_files:
+        # It will be needed, and starts while everything else is loaded and asked.
+        wiring.judge().prepare()
     from shared.service.sync import Command, synchronise
 
     command = Command(trigger=trigger, push=asked.push, hook=asked.hook, release=asked.release)

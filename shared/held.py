@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from shared.core.auth import puller_keys
-from shared.core.credential_notes import Use
 from shared.core.credentials import PULLER_PREFIX, shortened
 from shared.core.plain_text import fingerprint
 
@@ -13,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from shared.config import Settings
+    from shared.core.credential_notes import Use
 
 
 def held_by(found: Settings) -> dict[str, tuple[str, ...]]:
@@ -47,4 +47,7 @@ def api_key_use(found: Settings, given: str | None) -> tuple[Use, ...]:
 
 
 def _use(name: str, value: str, values: Iterable[str]) -> Use:
+    # A call that was refused before this does not pay for it.
+    from shared.core.credential_notes import Use  # noqa: PLC0415
+
     return Use(name=name, fingerprint=fingerprint(value), accepted=tuple(fingerprint(each) for each in values))

@@ -11,9 +11,8 @@ from dataclasses import dataclass, field
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
-import httpx
-
 from shared.adapters.github_body import Budget, cut_off, gunzip
+from shared.adapters.lean_httpx import httpx
 from shared.errors import RejectedError, UnavailableError
 
 if TYPE_CHECKING:

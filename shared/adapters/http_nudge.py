@@ -11,9 +11,8 @@ import threading
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-import httpx
-
 from shared import log
+from shared.adapters.lean_httpx import httpx
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

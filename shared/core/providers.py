@@ -20,29 +20,36 @@ class Provider:
     Attributes:
         name: How findings call it.
         keywords: Only a text that holds one of these, in lower case where the row ignores case, is searched at all.
-        pattern: What it looks like; group 1 is the secret.
+        expression: What it looks like; group 1 is the secret.
         folded: Whether the row ignores case.
         alone: Whether what stands before the match must be no part of a word. A pattern that begins with plain letters is
             found many times faster than one that looks behind itself first, so this is asked of each match instead.
+        flags: Of `re`, beside the one that `folded` means.
     """
 
     name: str
     keywords: tuple[str, ...]
-    pattern: re.Pattern[str]
+    expression: str
     folded: bool = False
     alone: bool = False
+    flags: int = 0
+
+    @property
+    def pattern(self) -> re.Pattern[str]:
+        """The expression, compiled when it is first needed (`re` keeps it): most texts hold no keyword of most rows."""
+        return re.compile(self.expression, self.flags | (re.IGNORECASE if self.folded else 0))
 
 
 def _plain(name: str, keyword: str, pattern: str) -> Provider:
     """A token that is known by how it begins."""
-    return Provider(name=name, keywords=(keyword,), pattern=re.compile(f"({pattern}){_NOT_BEHIND}"), alone=True)
+    return Provider(name=name, keywords=(keyword,), expression=f"({pattern}){_NOT_BEHIND}", alone=True)
 
 
 def _assigned(name: str, keyword: str, pattern: str) -> Provider:
     """A secret without a form of its own, known by the name of its owner shortly before it."""
     between = r"[\w .-]{0,24}[\"']?[ \t]{0,4}(?:=>|:=|[:=])[ \t]{0,4}[\"'`]?"
     whole = rf"{keyword}{between}({pattern})(?![A-Za-z0-9/+_=-])"
-    return Provider(name=name, keywords=(keyword,), pattern=re.compile(whole, re.IGNORECASE), folded=True)
+    return Provider(name=name, keywords=(keyword,), expression=whole, folded=True)
 
 
 PROVIDERS: tuple[Provider, ...] = (
@@ -65,7 +72,7 @@ PROVIDERS: tuple[Provider, ...] = (
     Provider(
         name="Slack webhook",
         keywords=("hooks.slack.com/",),
-        pattern=re.compile(r"hooks\.slack\.com/(?:services|workflows|triggers)/([A-Za-z0-9_/]{20,120})"),
+        expression=r"hooks\.slack\.com/(?:services|workflows|triggers)/([A-Za-z0-9_/]{20,120})",
     ),
     _plain("Stripe key", "sk_live_", r"sk_live_[A-Za-z0-9]{20,128}"),
     _plain("Stripe key", "rk_live_", r"rk_live_[A-Za-z0-9]{20,128}"),
@@ -90,12 +97,12 @@ PROVIDERS: tuple[Provider, ...] = (
     Provider(
         name="Telegram bot token",
         keywords=(":AA",),
-        pattern=re.compile(rf":(?<=[0-9]{{8}}:)(AA{_WORD}{{33}}){_NOT_BEHIND}"),
+        expression=rf":(?<=[0-9]{{8}}:)(AA{_WORD}{{33}}){_NOT_BEHIND}",
     ),
     Provider(
         name="Discord bot token",
         keywords=(".",),
-        pattern=re.compile(
+        expression=(
             rf"\.(?:(?<=[MNO]{_WORD}{{23}}\.)|(?<=[MNO]{_WORD}{{24}}\.)|(?<=[MNO]{_WORD}{{25}}\.))"
             rf"({_WORD}{{6}}\.{_WORD}{{27,40}}){_NOT_BEHIND}"
         ),
@@ -103,15 +110,13 @@ PROVIDERS: tuple[Provider, ...] = (
     Provider(
         name="Discord webhook",
         keywords=("/api/webhooks/",),
-        pattern=re.compile(r"discord(?:app)?\.com/api/webhooks/\d{15,22}/([A-Za-z0-9_-]{50,80})"),
+        expression=r"discord(?:app)?\.com/api/webhooks/\d{15,22}/([A-Za-z0-9_-]{50,80})",
     ),
     _assigned("Twilio auth token", "twilio", r"[0-9a-f]{32}"),
     _plain("Twilio API key", "SK", r"SK[0-9a-f]{32}"),
     _plain("SendGrid key", "SG.", r"SG\.[A-Za-z0-9_-]{22}\.[A-Za-z0-9_-]{43}"),
     _plain("Mailgun key", "key-", r"key-[0-9a-f]{32}"),
-    Provider(
-        name="Mailchimp key", keywords=("-us",), pattern=re.compile(r"-us(?<=([0-9a-f]{32})-us)[0-9]{1,2}(?![\w-])")
-    ),
+    Provider(name="Mailchimp key", keywords=("-us",), expression=r"-us(?<=([0-9a-f]{32})-us)[0-9]{1,2}(?![\w-])"),
     _assigned("Railway token", "railway", r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"),
     _assigned("Heroku key", "heroku", r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"),
     _plain("Heroku token", "HRKU-", r"HRKU-[A-Za-z0-9_-]{30,80}"),
@@ -135,7 +140,7 @@ PROVIDERS: tuple[Provider, ...] = (
     Provider(
         name="Terraform token",
         keywords=(".atlasv1.",),
-        pattern=re.compile(r"\.atlasv1\.(?<=[A-Za-z0-9]{14}\.atlasv1\.)([A-Za-z0-9_=-]{60,70})"),
+        expression=r"\.atlasv1\.(?<=[A-Za-z0-9]{14}\.atlasv1\.)([A-Za-z0-9_=-]{60,70})",
     ),
     _plain("Figma token", "figd_", r"figd_[A-Za-z0-9_-]{36,64}"),
     _plain("Postman key", "PMAK-", r"PMAK-[0-9a-f]{24}-[0-9a-f]{34}"),
@@ -143,7 +148,8 @@ PROVIDERS: tuple[Provider, ...] = (
     Provider(
         name="JSON web token",
         keywords=("eyJ",),
-        pattern=re.compile(r"(eyJ(?<![\w-]eyJ)[\w-]{10,600}\.eyJ[\w-]{10,4000}\.[\w-]{20,1000})", re.ASCII),
+        expression=r"(eyJ(?<![\w-]eyJ)[\w-]{10,600}\.eyJ[\w-]{10,4000}\.[\w-]{20,1000})",
+        flags=re.ASCII,
         alone=True,
     ),
 )

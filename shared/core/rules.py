@@ -221,7 +221,7 @@ def rule_set_version(terms: Terms) -> str:
                 "revision": REVISION,
                 "rows": [[rule.code, rule.severity.value] for rule in _ROWS],
                 "limits": limits,
-                "providers": [[provider.name, provider.pattern.pattern] for provider in PROVIDERS],
+                "providers": [[provider.name, provider.expression] for provider in PROVIDERS],
                 "junk": [*sorted(JUNK_FOLDERS), JUNK_SUFFIX],
                 "terms": [terms.validation.value, terms.version.value, terms.max_skill_file_bytes],
             }

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.bench import dashboard, health, projection, puller, puller_measures, validation
+from tests.bench import cold_start, dashboard, health, projection, puller, puller_measures, validation
 from tests.bench.measures import document, table
 from tests.bench.play import play
 from tests.bench.targets import verdicts
@@ -65,6 +65,12 @@ class _Part:
 
 
 def _parts(options: argparse.Namespace) -> Iterator[_Part]:
+    if options.cold_starts:
+        print(f"cold starts, {options.cold_starts} rounds ...", file=sys.stderr, flush=True)
+        with tempfile.TemporaryDirectory(prefix="skill-sync-bench-") as folder:
+            began = cold_start.measure(Path(folder), rounds=options.cold_starts)
+        judged = [*cold_start.verdicts(began)]
+        yield _Part(name="cold_start", told=cold_start.told(began), verdicts=judged, figures=asdict(began))
     if not options.without_validation:
         gate = validation.measure()
         yield _Part(
@@ -104,6 +110,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--pushes", type=int, default=50, help="one-file pushes a scene (default: %(default)s)")
     parser.add_argument("--polls", type=int, default=10, help="unchanged polls a scene (default: %(default)s)")
+    parser.add_argument(
+        "--cold-starts",
+        type=int,
+        default=cold_start.ROUNDS,
+        help="starts of each function that is compared; 0 leaves it out (default: %(default)s)",
+    )
     parser.add_argument("--without-validation", action="store_true", help="leave out what the gate can do")
     parser.add_argument(
         "--history",

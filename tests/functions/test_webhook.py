@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from shared import wiring
 from tests.fakes.trusted import anchor
 from tests.fakes.world import TRUST
 from tests.functions.cloud import SECRET, skill_text
@@ -250,3 +251,14 @@ def test_a_source_that_drips_is_answered_202_within_githubs_ten_seconds(cloud: C
     assert time.monotonic() - started < 10
     assert (answer.status_code, answer.json["status"]) == (202, "deferred")  # type: ignore[index]
     assert cloud.store.get("current.json") is None
+
+
+@pytest.mark.parametrize(("added", "running"), [("a/SKILL.md", 1), ("README.md", 0)])
+def test_who_judges_skills_is_started_before_anything_is_asked_when_a_push_brings_some(
+    cloud: Cloud, added: str, running: int
+) -> None:
+    cloud.set("STORE_URI", "nowhere://")
+    wiring.judge().close()
+    commits = [{"added": [added], "modified": [], "removed": []}]
+    assert cloud.webhook(cloud.push(commits=commits)).status_code == 503
+    assert (wiring.judge()._child is not None) == bool(running)  # type: ignore[attr-defined]
