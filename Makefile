@@ -15,7 +15,7 @@ GITHUB ?=
 PULLER      := dist/skill-sync-puller.pyz
 PULLER_ARCH ?= $(shell uname -m)
 PULLER_CODE := $(addprefix shared/,__init__.py core puller config.py errors.py log model.py ports.py running.py \
-	setting_reader.py setting_values.py settings.py)
+	setting_files.py setting_reader.py setting_values.py settings.py)
 PULLER_PIP  := --only-binary=:all: --implementation cp --python-version 3.11 --platform manylinux_2_34_$(PULLER_ARCH) \
 	--platform manylinux_2_28_$(PULLER_ARCH) --platform manylinux2014_$(PULLER_ARCH)
 

@@ -76,7 +76,7 @@ class Container:
                 stdout=out,
                 stderr=err,
                 start_new_session=True,
-                preexec_fn=_inherit_orphans,  # noqa: PLW1509 - one system call, as process 1 has it from the start
+                preexec_fn=_as_process_1,  # noqa: PLW1509 - a few system calls
             )
         if command is None:
             self.wait_until((self.folder / "told" / "gateway.pid").exists)
@@ -168,5 +168,8 @@ def _stat(pid: int) -> list[str]:
         return []
 
 
-def _inherit_orphans() -> None:
+def _as_process_1() -> None:
+    """Inherit orphans, and ignore no signal: whoever runs the tests may ignore some, and a shell cannot undo that."""
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
     _libc.prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
