@@ -115,7 +115,7 @@ $(VENV)/.neo4j: tests/neo4j/pom.xml $(VENV)/.runtime
 	else echo "neither Maven with Java nor docker found: the tests on a real Neo4j need one of them" >&2; fi && touch $@ \
 	|| { echo "Neo4j could not be fetched: the tests on a real one cannot run" >&2; test -z "$$CI"; }
 
-$(PULLER): $(VENV)/.development requirements.txt $(shell find $(PULLER_CODE) -name '*.py')
+$(PULLER): $(VENV)/.development requirements.txt Makefile $(shell find $(PULLER_CODE) -name '*.py')
 	rm -rf build/puller
 	mkdir -p build/puller/shared dist
 	grep -E '^(cryptography|httpx)==' requirements.txt > build/puller.txt
