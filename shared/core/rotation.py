@@ -125,18 +125,18 @@ def check_presented(active: Active, holding: Holding, expected: str) -> str:
         shown = fresh or "a new one"
         raise ConflictError(
             "ROTATION_NOT_SEEN",
-            f"{active.name}: {shown} is not accepted yet; what is: {', '.join(holding.accepted) or 'nothing known'}",
+            f"{shown} is not accepted yet for {active.name}; what is: {', '.join(holding.accepted) or 'nothing known'}",
         )
     if fresh == active.old:
-        raise ConflictError("ROTATION_NOT_SEEN", f"{active.name}: {fresh} is the value that was there before")
+        raise ConflictError("ROTATION_NOT_SEEN", f"{fresh} is the value that {active.name} had before")
     if fresh != newest:
         raise ConflictError(
-            "ROTATION_NOT_NEWEST", f"{active.name}: {newest} stands before {fresh}; the new value is the first line"
+            "ROTATION_NOT_NEWEST", f"{newest} stands before {fresh} in {active.name}; the new value is the first line"
         )
     if active.old and active.old not in holding.accepted:
         raise ConflictError(
             "ROTATION_OLD_GONE",
-            f"{active.name}: the old value {active.old} is gone too early; put it back as second line until `finish`",
+            f"the old value {active.old} of {active.name} is gone too early; put it back as second line until `finish`",
         )
     return fresh
 
@@ -150,7 +150,9 @@ def prove(active: Active, fingerprint: str, checks: Sequence[Check], now: dateti
     wrong = failed(checks)
     if wrong:
         told = "; ".join(f"{check.name}: {check.text or check.code}" for check in wrong)
-        raise ProbeError("ROTATION_PROBE_FAILED", f"{active.name} {fingerprint}: {told}", checks=tuple(checks))
+        raise ProbeError(
+            "ROTATION_PROBE_FAILED", f"{fingerprint} does not work as {active.name}: {told}", checks=tuple(checks)
+        )
     return replace(active, verified=Verified(fingerprint=fingerprint, at=timestamp(now), checks=tuple(checks)))
 
 
@@ -169,18 +171,18 @@ def finish(active: Active, holding: Holding, quiet: timedelta, now: datetime) ->
     """
     verified = active.verified
     if verified is None:
-        raise ConflictError("ROTATION_UNVERIFIED", f"{active.name}: the new value was not verified")
+        raise ConflictError("ROTATION_UNVERIFIED", f"the new value of {active.name} was not verified")
     fresh = check_presented(active, holding, "")
     if fresh != verified.fingerprint:
         raise ConflictError(
-            "ROTATION_UNVERIFIED", f"{active.name}: {verified.fingerprint} was verified, {fresh} is the newest by now"
+            "ROTATION_UNVERIFIED", f"{verified.fingerprint} was verified, {fresh} is the newest of {active.name} by now"
         )
     last_use = holding.used.get(active.old, "")
     quiet_since = max(verified.at, last_use)
     left = (parse_timestamp(quiet_since) + quiet - now).total_seconds()
     if left > 0:
         why = f"the old value was used at {last_use}" if quiet_since == last_use else f"verified at {verified.at}"
-        raise NotYetError("ROTATION_QUIET", f"{active.name}: {why}; {left:.0f} s to go", retry_after_seconds=left)
+        raise NotYetError("ROTATION_QUIET", f"{why}; {left:.0f} s to go for {active.name}", retry_after_seconds=left)
     return Record(
         name=active.name,
         fingerprint=fresh,

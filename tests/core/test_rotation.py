@@ -20,6 +20,7 @@ from shared.core.rotation import (
     prove,
 )
 from shared.errors import ConflictError, NotYetError, ProbeError
+from shared.log.cleaning import clean
 from tests.core.samples import NOW
 
 OLD, NEW, OTHER = "aaaaaaaa", "bbbbbbbb", "cccccccc"
@@ -103,11 +104,11 @@ def test_a_new_value_must_stand_first_beside_the_old_one(accepted: tuple[str, ..
 @pytest.mark.parametrize(
     ("accepted", "expected", "message"),
     [
-        ((), "", f"{NAME}: a new one is not accepted yet; what is: nothing known"),
-        ((OTHER, OLD), NEW, f"{NAME}: {NEW} is not accepted yet; what is: {OTHER}, {OLD}"),
-        ((OLD,), OLD, f"{NAME}: {OLD} is the value that was there before"),
-        ((OLD, NEW), NEW, f"{NAME}: {OLD} stands before {NEW}; the new value is the first line"),
-        ((NEW,), NEW, f"{NAME}: the old value {OLD} is gone too early; put it back as second line until `finish`"),
+        ((), "", f"a new one is not accepted yet for {NAME}; what is: nothing known"),
+        ((OTHER, OLD), NEW, f"{NEW} is not accepted yet for {NAME}; what is: {OTHER}, {OLD}"),
+        ((OLD,), OLD, f"{OLD} is the value that {NAME} had before"),
+        ((OLD, NEW), NEW, f"{OLD} stands before {NEW} in {NAME}; the new value is the first line"),
+        ((NEW,), NEW, f"the old value {OLD} of {NAME} is gone too early; put it back as second line until `finish`"),
     ],
 )
 def test_a_refusal_says_what_is_there_and_what_is_missing(
@@ -116,6 +117,7 @@ def test_a_refusal_says_what_is_there_and_what_is_missing(
     with pytest.raises(ConflictError) as caught:
         check_presented(opened(), Holding(accepted=accepted), expected)
     assert caught.value.message == message
+    assert clean(message) == message  # nothing in it looks like a secret to the log
 
 
 def test_what_fails_a_check_is_not_verified_and_all_checks_are_told() -> None:
@@ -134,10 +136,10 @@ def test_a_warning_does_not_stop_a_rotation() -> None:
 def test_nothing_is_finished_unverified_nor_with_another_value_than_the_verified_one() -> None:
     later = NOW + 2 * QUIET
     early = refused("ROTATION_UNVERIFIED", lambda: finish(opened(), BOTH, QUIET, later))
-    assert early.message == f"{NAME}: the new value was not verified"
+    assert early.message == f"the new value of {NAME} was not verified"
     swapped = Holding(accepted=(OTHER, OLD))
     other = refused("ROTATION_UNVERIFIED", lambda: finish(verified(), swapped, QUIET, later))
-    assert other.message == f"{NAME}: {NEW} was verified, {OTHER} is the newest by now"
+    assert other.message == f"{NEW} was verified, {OTHER} is the newest of {NAME} by now"
     refused("ROTATION_OLD_GONE", lambda: finish(verified(), Holding(accepted=(NEW,)), QUIET, later))
 
 
@@ -163,7 +165,7 @@ def test_each_use_of_the_old_value_begins_the_quiet_period_anew(
         finish(verified(), holding, QUIET, NOW + passed)
     assert (caught.value.code, caught.value.retry_after_seconds) == ("ROTATION_QUIET", left)
     why = f"the old value was used at {used[OLD]}" if OLD in used else f"verified at {at()}"
-    assert caught.value.message == f"{NAME}: {why}; {left} s to go"
+    assert caught.value.message == f"{why}; {left} s to go for {NAME}"
 
 
 def test_a_value_that_nobody_rotated_is_taken_down_once() -> None:
