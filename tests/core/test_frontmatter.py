@@ -17,15 +17,18 @@ from shared.core.frontmatter import (
 )
 
 BOM = b"\xef\xbb\xbf"
-SECONDS = 0.2
-"""The worst hostile case took 1.5 ms; what explodes takes seconds."""
+SECONDS = 1.0
+"""Of this thread's own processor time. The worst hostile case took 1.5 ms; what explodes takes many seconds.
+
+Between the two lies what Python's collector takes for itself in a large process, whichever test it meets.
+"""
 
 
 def refused(data: bytes) -> tuple[str, int]:
-    started = time.process_time()
+    started = time.thread_time()
     with pytest.raises(FrontmatterError) as caught:
         read_frontmatter(data)
-    assert time.process_time() - started < SECONDS
+    assert time.thread_time() - started < SECONDS
     return caught.value.code, caught.value.line
 
 
