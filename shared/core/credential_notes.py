@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from shared.core.credentials import TokenNote
 from shared.core.dues import due_document, parse_due
-from shared.core.names import parse_timestamp, timestamp
+from shared.core.names import is_time, parse_timestamp, timestamp
 from shared.core.rotation import Holding
 from shared.errors import InputError
 
@@ -130,13 +130,13 @@ def open_noted(summary: Summary) -> tuple[str, str] | None:
     """Return which rotation is open and since when; None when none is."""
     noted = _member(summary, _OPEN)
     begun_at = str(noted.get("begun_at"))
-    return (str(noted.get("name")), begun_at) if _is_time(begun_at) else None
+    return (str(noted.get("name")), begun_at) if is_time(begun_at) else None
 
 
 def is_look_due(summary: Summary, now: datetime) -> bool:
     """Whether due dates were not looked at for an hour, or the time of the last look is none."""
     looked_at = summary.credentials.get(_LOOKED_AT)
-    if not isinstance(looked_at, str) or not _is_time(looked_at):
+    if not isinstance(looked_at, str) or not is_time(looked_at):
         return True
     return not timedelta(0) <= now - parse_timestamp(looked_at) < LOOK_EVERY
 
@@ -148,11 +148,4 @@ def _member(summary: Summary, key: str) -> dict[str, object]:
 
 def _times(value: object) -> dict[str, str]:
     found = value if isinstance(value, dict) else {}
-    return {key: at for key, at in found.items() if isinstance(at, str) and _is_time(at)}
-
-
-def _is_time(text: str) -> bool:
-    try:
-        return bool(parse_timestamp(text))
-    except InputError:
-        return False
+    return {key: at for key, at in found.items() if isinstance(at, str) and is_time(at)}

@@ -132,6 +132,14 @@ def parse_timestamp(text: str) -> datetime:
         raise InputError("TIME_INVALID", f"a time is YYYY-MM-DDTHH:MM:SS.mmmZ, got {text[:40]!r}") from None
 
 
+def is_time(value: object) -> bool:
+    """Whether a value is a time that `timestamp` wrote."""
+    try:
+        return isinstance(value, str) and bool(parse_timestamp(value))
+    except InputError:
+        return False
+
+
 def later(text: str, **delta: float) -> str:
     """Return the time that lies `delta` (the arguments of `timedelta`) behind the written one."""
     return timestamp(parse_timestamp(text) + timedelta(**delta))

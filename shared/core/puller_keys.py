@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shared.core.names import parse_timestamp
-from shared.errors import InputError
+from shared.core.names import is_time
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,11 +31,4 @@ def key_uses(report: Mapping[str, object]) -> dict[str, str]:
     """Return when a puller reported last under each of its keys, by fingerprint."""
     value = report.get(_MEMBER)
     found = value if isinstance(value, dict) else {}
-    return {key: at for key, at in found.items() if isinstance(key, str) and _is_time(at)}
-
-
-def _is_time(value: object) -> bool:
-    try:
-        return isinstance(value, str) and bool(parse_timestamp(value))
-    except InputError:
-        return False
+    return {key: at for key, at in found.items() if isinstance(key, str) and is_time(at)}

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from shared.core.canonical import canonical_bytes, parse_object
 from shared.core.latches import latches_document, parse_latches
-from shared.core.names import parse_deployment, parse_timestamp, timestamp
+from shared.core.names import is_time, parse_deployment, parse_timestamp, timestamp
 from shared.errors import InputError
 from shared.model import DeploymentId, Latch
 
@@ -254,14 +254,7 @@ def _histogram(value: object) -> list[int]:
 
 def _noted(value: object) -> dict[str, object]:
     # A time that is none would stand in the way of every later one.
-    return {key: item for key, item in _mapping(value).items() if key not in _TIMES or _is_time(item)}
-
-
-def _is_time(value: object) -> bool:
-    try:
-        return isinstance(value, str) and bool(parse_timestamp(value))
-    except InputError:
-        return False
+    return {key: item for key, item in _mapping(value).items() if key not in _TIMES or is_time(item)}
 
 
 def _mapping(value: object) -> dict[str, object]:
