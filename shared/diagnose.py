@@ -10,6 +10,7 @@ from shared import log, reading, rotating, wiring
 from shared.core.auth import puller_keys
 from shared.core.credentials import Check, Mark
 from shared.core.diagnosis import configuration_checks, credential_checks, service_checks, state_checks
+from shared.core.names import CURRENT
 from shared.errors import SkillSyncError
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def _configuration(found: Settings) -> Iterable[Check]:
 
 def _store(found: Settings) -> list[Check]:
     store = wiring.store(found)
-    store.get("current.json")
+    store.get(CURRENT)
     name = PROBE_NAME.format(secrets.token_hex(8))
     generation = store.put(name, b"{}", if_generation=0)
     store.delete(name, if_generation=generation)
@@ -97,8 +98,7 @@ def _trust(found: Settings) -> list[Check]:
             Check(name="signing-key-is-trusted", mark=Mark.FAIL, code="SIGNING_KEY_UNTRUSTED", text=text, fix=fix)
         )
         return checks
-    action = str(reading.dr_state(found)["next_action"])
-    return [*checks, *state_checks(reading.operational_state(found), action)]
+    return [*checks, *state_checks(*reading.standing(found))]
 
 
 def _probed(probe: Callable[[float], list[Check]] | None) -> list[Check]:

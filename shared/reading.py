@@ -92,6 +92,15 @@ def operational_state(found: Settings) -> dict[str, object]:
     return recovery_status.operational_state(_survey(found))
 
 
+def standing(found: Settings) -> tuple[dict[str, object], str]:
+    """Say whether anything may be deployed, and what an operator has to do next, from one look."""
+    from shared.service import recovery_status
+
+    seen = _survey(found)
+    told = recovery_status.dr_state(seen, wiring.trust(found), ())
+    return recovery_status.operational_state(seen), str(told["next_action"])
+
+
 def dr_state(found: Settings) -> dict[str, object]:
     """Say what the store stands against, and what an operator has to do next."""
     import base64
