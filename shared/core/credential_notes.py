@@ -71,7 +71,7 @@ def holding_noted(summary: Summary, name: str) -> Holding:
     """Return what is noted of a credential whose uses are noted."""
     accepted = _member(summary, _ACCEPTED).get(name)
     known = tuple(each for each in accepted if isinstance(each, str)) if isinstance(accepted, list) else ()
-    return Holding(accepted=known, used=_times(_member(summary, _USED).get(name)), is_noted=True)
+    return Holding(accepted=known, used=_times(_member(summary, _USED).get(name)))
 
 
 def with_token(summary: Summary, note: TokenNote | None) -> Summary:

@@ -23,7 +23,6 @@ PULLER_PREFIX = "PULLER_KEY."
 """Behind it stands the puller's id: every puller has a key of its own."""
 FINGERPRINT_CHARS = 8
 LEAST_CHARS = 32
-MOST_VALUES = 2
 
 
 class Mark(StrEnum):

@@ -31,12 +31,10 @@ class Holding:
     Args:
         accepted: Fingerprints, newest first; empty where nobody knows.
         used: When a call came in under each, as far as that is noted.
-        is_noted: Whether uses are noted at all for this credential.
     """
 
     accepted: tuple[str, ...] = ()
     used: Mapping[str, str] = field(default_factory=dict)
-    is_noted: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

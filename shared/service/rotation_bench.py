@@ -91,9 +91,9 @@ def _holding(bench: Bench, name: str, summary: Summary, reports: Sequence[Mappin
     held = bench.held.get(name, ())
     if name in NOTED:
         noted = holding_noted(summary, name)
-        return Holding(accepted=held or noted.accepted, used=noted.used, is_noted=True)
+        return Holding(accepted=held or noted.accepted, used=noted.used)
     puller = puller_of(name)
     if puller:
         used = next((key_uses(report) for report in reports if report.get("id") == puller), {})
-        return Holding(accepted=held, used=used, is_noted=True)
+        return Holding(accepted=held, used=used)
     return Holding(accepted=held)

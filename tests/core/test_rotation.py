@@ -157,7 +157,7 @@ def test_nothing_is_finished_unverified_nor_with_another_value_than_the_verified
 def test_each_use_of_the_old_value_begins_the_quiet_period_anew(
     used: dict[str, str], passed: timedelta, left: float
 ) -> None:
-    holding = replace(BOTH, used=used, is_noted=True)
+    holding = replace(BOTH, used=used)
     if left == 0:
         assert finish(verified(), holding, QUIET, NOW + passed).retired == OLD
         return
