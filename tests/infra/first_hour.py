@@ -169,6 +169,7 @@ class FirstHour:
 
     def deploy_the_gateway(self) -> None:
         """What Railway does once the gateway's repository was pushed: entrypoint, puller and gateway, with its variables."""
+        assert (self.gateway / "skill-sync" / "entrypoint.sh").exists()
         port = free_port()
         container = self.opened.enter_context(Container(self._life(), place=self.gateway / "skill-sync"))
         given = self.variables()

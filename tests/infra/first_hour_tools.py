@@ -119,7 +119,9 @@ def _planned(target: str) -> dict[str, Any]:
     told = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
     if done.returncode:
         raise WrongError("\n".join(line.get("diagnostic", {}).get("detail") or line["@message"] for line in told))
-    plan: dict[str, Any] = next(line["test_plan"] for line in told if line["type"] == "test_plan")
+    plan: dict[str, Any] = next((line["test_plan"] for line in told if line["type"] == "test_plan"), {})
+    if "resource_changes" not in plan:
+        raise WrongError(f"there is nothing to make{' at ' if target else ''}{target}")
     return plan
 
 

@@ -97,6 +97,17 @@ def test_the_gateways_repository_holds_what_its_image_is_built_from(hour: FirstH
     assert os.access(copied / "entrypoint.sh", os.X_OK)
 
 
+def test_the_puller_calls_itself_as_its_key_is_kept(hour: FirstHour) -> None:
+    kept = (hour.clone / "keys" / "PULLER_KEY_HASHES").read_text().partition(":")[0]
+    assert (hour.variables()["PULLER_ID"], kept) == ("gateway", "gateway")
+
+
+def test_the_makefile_has_every_target_that_the_steps_ask_for(hour: FirstHour) -> None:
+    targets = [call[1] for call in hour.calls() if call[0] == "make"]
+    assert targets == [".venv/.runtime", "package", "puller"]
+    subprocess.run(["make", "-n", *targets], cwd=ROOT, capture_output=True, check=True)
+
+
 def test_no_secret_was_an_argument_or_is_printed_or_readable_by_others(hour: FirstHour) -> None:
     keys = hour.clone / "keys"
     assert stat.S_IMODE(keys.stat().st_mode) == 0o700
