@@ -14,7 +14,6 @@ import shlex
 import shutil
 import subprocess
 import sys
-import zipfile
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +30,7 @@ from tests.github.events import events_of, ping
 from tests.github.server import GitHubStandIn
 from tests.infra.container import Container
 from tests.infra.first_hour_tools import VARIABLES
+from tests.infra.test_package import FRAMEWORK, unpack
 from tests.repos import Repo
 from tests.stage import end
 from tests.terraform.real_terraform import ROOT
@@ -148,10 +148,9 @@ class FirstHour:
         paths = {f"{path}/value": file for path, file in mounts.items()}
         settings = {name: paths.get(value, value) for name, value in config["environment_variables"].items()}
         workspace = self.folder / "workspace"
-        with zipfile.ZipFile(self.clone / "dist" / "skill-sync-functions.zip") as package:
-            package.extractall(workspace)
+        unpack(self.clone / "dist" / "skill-sync-functions.zip", workspace)
         source = workspace / app["build_config"][0]["environment_variables"]["GOOGLE_FUNCTION_SOURCE"]
-        command = [str(Path(sys.executable).parent / "functions-framework"), "--source", str(source)]
+        command = [str(FRAMEWORK), "--source", str(source)]
         command += ["--target", app["build_config"][0]["entry_point"], "--host", "127.0.0.1"]
         kept = {name: os.environ[name] for name in ("PATH", "LANG", "LD_LIBRARY_PATH") if name in os.environ}
         elsewhere = {"GITHUB_API_URL": self.github.api_url, "STORAGE_EMULATOR_HOST": self.store.url}
