@@ -98,9 +98,10 @@ skill-sync is running.
 
 
 def _how_to_push(local: Local) -> str:
+    push = "make push" if local.data == Path(".data").resolve() else f"make push DATA={local.data}"
     if local.github:
-        return "commit something there, and push it to the stand-in with: make push"
-    return "commit something there; it arrives by the timer, or at once with: make push"
+        return f"commit something there, and push it to the stand-in with: {push}"
+    return f"commit something there; it arrives by the timer, or at once with: {push}"
 
 
 def _serve(local: Local, children: list[Child], stop: threading.Event) -> int:

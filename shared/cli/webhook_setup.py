@@ -48,7 +48,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--token-file", type=Path, metavar="FILE", help="holds a token alone (default: GITHUB_TOKEN's first line)"
     )
     parser.add_argument(
-        "--url", metavar="URL", help="where the function `webhook` answers, if it has an address of its own"
+        "--url",
+        metavar="URL",
+        help="where the function `webhook` answers, if it has an address of its own; with or without the webhook's path",
     )
     parser.add_argument(
         "--wait", type=float, default=WAIT_SECONDS, metavar="SECONDS", help="for the ping (default: %(default)s)"
@@ -79,7 +81,7 @@ def webhook_setup(client: Client, screen: Screen, options: argparse.Namespace) -
     """Make or mend the webhook, ping it, and wait for the ping."""
     if not 0 < options.wait <= LONGEST_WAIT_SECONDS:
         raise InputError("ARGUMENTS_INVALID", f"--wait: expected at most {LONGEST_WAIT_SECONDS:g} seconds, and above 0")
-    called = client if options.url is None else client.at("--url", options.url)
+    called = client if options.url is None else client.at("--url", options.url.removesuffix(PATH))
     secret, token, url = _secret(client, options.secret_file), _token(client, options.token_file), _url(called)
     with HookEditor(client.settings.github_api_url, client.settings.repo, token) as editor:
         with screen.busy("Looking at the webhook"):

@@ -240,9 +240,10 @@ def test_an_address_that_anybody_on_the_way_could_read_is_refused(setup: Setup) 
     assert (status, found["code"]) == (78, "CONFIG_INVALID")
 
 
-def test_the_function_may_have_an_address_of_its_own(setup: Setup) -> None:
+@pytest.mark.parametrize("path", ["", "/webhook/github"])
+def test_the_function_may_have_an_address_of_its_own(setup: Setup, path: str) -> None:
     own = setup.url.replace("127.0.0.1", "localhost").removesuffix("/webhook/github")
-    status, found = setup.run("--url", own)
+    status, found = setup.run("--url", own + path)
     assert (status, found["url"]) == (0, f"{own}/webhook/github")
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 WRONG = 64
 _CURL = "/usr/bin/curl"
@@ -33,9 +33,13 @@ class WrongError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Form:
-    """What one command takes: how many words, which options it must have, and which it may have; `switches` take no value."""
+    """What one command takes: how many words, which options it must have, and which it may have; `switches` take no value.
+
+    With `more` it takes any number of words from `words` on.
+    """
 
     words: int
+    more: bool = False
     needs: frozenset[str]
     may: frozenset[str] = frozenset()
     switches: frozenset[str] = frozenset()
@@ -128,26 +132,26 @@ GITHUB: tuple[tuple[str, str], ...] = (
 )
 
 
-def main(name: str, *arguments: str) -> int:
-    """Run one of them; returns its exit status."""
+def main(name: str, *arguments: str, forms: Mapping[tuple[str, ...], Form] = FORMS) -> int:
+    """Run one of them, of a page's own table if it has one; returns its exit status."""
     with Path(os.environ["PAGE_CALLS"]).open("a", encoding="utf-8") as calls:
         calls.write(json.dumps([name, *arguments]) + "\n")
     try:
         if name == "curl":
             return _curl(list(arguments))
-        print(_printed(name, arguments))  # noqa: T201 - a command prints
+        print(_printed(name, arguments, forms))  # noqa: T201 - a command prints
     except WrongError as error:
         sys.stderr.write(f"{name}: {error}\n")
         return WRONG
     return 0
 
 
-def _printed(name: str, arguments: tuple[str, ...]) -> str:
+def _printed(name: str, arguments: tuple[str, ...], forms: Mapping[tuple[str, ...], Form]) -> str:
     line = (name, *arguments)
-    command = next((known for known in FORMS if line[: len(known)] == known), None)
+    command = next((known for known in forms if line[: len(known)] == known), None)
     if command is None:
         raise WrongError(f"no such command: {' '.join(line)}")
-    form, words, options = FORMS[command], [], {}
+    form, words, options = forms[command], [], {}
     rest = iter(line[len(command) :])
     for each in rest:
         if not each.startswith("--"):
@@ -156,8 +160,10 @@ def _printed(name: str, arguments: tuple[str, ...]) -> str:
             raise WrongError(f"no such option: {each}")
         else:
             options[each] = "" if each in form.switches else next(rest, "")
-    if len(words) != form.words or form.needs - options.keys():
-        raise WrongError(f"expected {form.words} words and {sorted(form.needs)}; got {line}")
+    counted = len(words) >= form.words if form.more else len(words) == form.words
+    if not counted or form.needs - options.keys():
+        least = f"{form.words} or more" if form.more else form.words
+        raise WrongError(f"expected {least} words and {sorted(form.needs)}; got {line}")
     if empty := [each for each, value in options.items() if not value and each not in form.switches]:
         raise WrongError(f"no value for {empty}")
     return form.prints(words, options)

@@ -4,22 +4,12 @@ import base64
 import json
 import os
 import shutil
-import subprocess
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import yaml
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-HERE = Path(__file__).parent
-ROOT = HERE.parents[1]
-CONFIGURATION = ROOT / "infra" / "terraform"
-PYTHON = ROOT / ".venv" / "terraform" / "bin" / "python"
-MISSING = "`make test` installs Terraform (tests/terraform/requirements.txt)"
+from tests.terraform.real_terraform import CONFIGURATION, MISSING, PYTHON, Terraform, terraform_in
 
 PLACEHOLDER = '{"payload": "…", "payloadType": "…", "signatures": []}'
 """What stands in the example of variables where the trust belongs."""
@@ -36,26 +26,6 @@ run "planned" {
 """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Terraform:
-    """Terraform in a copy of the configuration, with a provider that knows Google's schema."""
-
-    folder: Path
-    environment: Mapping[str, str]
-
-    def __call__(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run a command; colours and line breaks for a window are left out."""
-        return subprocess.run(
-            [PYTHON, HERE / "command.py", *arguments],
-            cwd=self.folder,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=100,
-            check=False,
-        )
-
-
 def trust_anchor(**changes: str) -> str:
     """What the operator's tool prints for the channel `prod`, as far as Terraform reads it."""
     trust = {"channel": "prod", "ref": "HEAD", "repo": "octo/skills", "version": 1, **changes}
@@ -69,8 +39,7 @@ def terraform(tmp_path_factory: pytest.TempPathFactory) -> Terraform:
         pytest.skip(MISSING)
     folder = tmp_path_factory.mktemp("terraform") / "terraform"
     shutil.copytree(CONFIGURATION, folder, ignore=shutil.ignore_patterns(".terraform*", "*.tfstate*", "*.tfvars"))
-    environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "TF_CLI_CONFIG_FILE": os.devnull}
-    built = Terraform(folder=folder, environment={**environment, "CHECKPOINT_DISABLE": "1", "TF_IN_AUTOMATION": "1"})
+    built = terraform_in(folder)
     ready = built("init", "-backend=false", "-no-color")
     assert ready.returncode == 0, ready.stderr
     return built

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.terraform.conftest import CONFIGURATION, ROOT, trust_anchor
+from tests.terraform.conftest import trust_anchor
+from tests.terraform.real_terraform import CONFIGURATION, ROOT
 
 if TYPE_CHECKING:
-    from tests.terraform.conftest import Terraform
+    from tests.terraform.real_terraform import Terraform
 
 CHECKOV = ROOT / ".venv" / "checkov" / "bin" / "python"
 WRONG = """

@@ -9,7 +9,7 @@ import pytest
 
 from functions import main
 from shared.config import Settings
-from tests.terraform.conftest import CONFIGURATION, ROOT
+from tests.terraform.real_terraform import CONFIGURATION, ROOT
 
 Table = dict[str, dict[str, dict[str, object]]]
 CLOUD = {"cloud", "both"}
