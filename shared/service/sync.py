@@ -31,7 +31,7 @@ from shared.service.upload import REFUSALS as UPLOADS_REFUSED
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from shared.core.judge import Verdict
+    from shared.core.case import Verdict
     from shared.core.summary import Change, Summary
     from shared.model import CommitSha, DeploymentId, Finding, Manifest, Pointer, Push, SkillId, TreeId, Withheld
     from shared.service.context import Context, Deadline
