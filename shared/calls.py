@@ -50,7 +50,6 @@ def synchronise(
     if asked.push is not None and asked.push.changed_skill_files:
         # It will be needed, and starts while everything else is loaded and asked.
         wiring.judge().prepare()
-    wiring.make_ready()
     from shared.service.sync import Command, synchronise
 
     command = Command(trigger=trigger, push=asked.push, hook=asked.hook, release=asked.release)
