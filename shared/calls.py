@@ -121,9 +121,7 @@ def _under_trust(
 ) -> Outcome:
     # Every poll looks for a newer trust; another call does so when it finds what the known one does not explain.
     from shared.model import Trigger
-    from shared.service.alerting import tell_after, tell_all
-    from shared.service.audit import catch_up
-    from shared.service.housekeeping import keep_house
+    from shared.service.afterwards import tell_after
 
     with log.scope():  # all attempts are one sync, also where no request opened a scope
         built, deadline = wiring.context(found, seconds, fresh_trust=trigger is Trigger.POLLING)
@@ -139,10 +137,23 @@ def _under_trust(
                         deadline.check()
             finally:
                 if trigger is Trigger.POLLING:
-                    catch_up(built, deadline)
-                    keep_house(built, deadline)
+                    _after_poll(built, deadline)
 
-        return tell_after(run, trigger, deadline, lambda left: tell_all(built, trigger, left))
+        return tell_after(run, trigger, deadline, lambda left: _tell(built, trigger, left))
+
+
+def _tell(built: Context, trigger: Trigger, seconds: float) -> None:
+    from shared.service.alerting import tell_all
+
+    tell_all(built, trigger, seconds)
+
+
+def _after_poll(built: Context, deadline: Deadline) -> None:
+    from shared.service.audit import catch_up
+    from shared.service.housekeeping import keep_house
+
+    catch_up(built, deadline)
+    keep_house(built, deadline)
 
 
 def _under_newer_trust(found: Settings, seconds: float, built: Context, error: SkillSyncError) -> Context:

@@ -10,6 +10,7 @@ import os
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
+from shared.core.google_cloud import GoogleCloud, google_cloud_by
 from shared.errors import ConfigError
 from shared.running import Running, running_as
 from shared.setting_files import RememberedFiles, read_file
@@ -20,10 +21,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 __all__ = [
+    "GoogleCloud",
     "Running",
     "Settings",
     "command_environment",
     "current_settings",
+    "google_cloud",
     "load_settings",
     "loader_environment",
     "raw_setting",
@@ -91,6 +94,11 @@ def settings_with_faults() -> tuple[Settings, dict[str, str]]:
 def running() -> Running:
     """Return as what this process runs, by its environment."""
     return running_as(os.environ)
+
+
+def google_cloud() -> GoogleCloud:
+    """Return how Google Cloud is reached from here, by this process's environment."""
+    return google_cloud_by(os.environ)
 
 
 def loader_environment() -> dict[str, str]:

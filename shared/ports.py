@@ -11,9 +11,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from shared.core.audit import Batch, GraphState
-    from shared.core.case import Case
+    from shared.core.case import Case, Verdict
     from shared.core.credentials import Check
-    from shared.core.judge import Verdict
     from shared.core.letters import Letter
     from shared.model import BlobId, CommitSha, FailedDelivery, Standing, TreeEntry
 

@@ -6,7 +6,7 @@ from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 from shared import log, wiring_github, wiring_graph
-from shared.config import Settings, loader_environment, recent_settings
+from shared.config import Settings, google_cloud, loader_environment, recent_settings
 from shared.core.rules import Terms
 from shared.errors import ConfigError, UnverifiedError
 from shared.held import held_by
@@ -195,7 +195,7 @@ def store(found: Settings) -> Store:
 def _store(uri: str) -> Store:
     from shared.adapters.stores import open_store
 
-    return open_store(uri)
+    return open_store(uri, google_cloud())
 
 
 @cache

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from shared.adapters.github import GitHub
+    from shared.adapters.github_app import App
     from shared.adapters.value_choice import ValueChoice
     from shared.config import Settings
     from shared.core.credentials import TokenNote
@@ -103,7 +104,7 @@ def _git_tokens(tokens: tuple[str, ...]) -> ValueChoice:
 @lru_cache(maxsize=2)
 def _github(api_url: str, repo: str, tokens: tuple[str, ...], app: tuple[str, tuple[str, ...]] | None) -> GitHub:
     from shared.adapters.clock import SystemClock
-    from shared.adapters.github import App, GitHub, Repository
+    from shared.adapters.github import GitHub, Repository
     from shared.adapters.github_quota import ProcessQuota
     from shared.adapters.threads import in_threads
 
@@ -112,8 +113,14 @@ def _github(api_url: str, repo: str, tokens: tuple[str, ...], app: tuple[str, tu
     return GitHub(
         Repository(api_url=api_url, owner=owner, name=name),
         tokens=tokens,
-        app=None if app is None else App(id=app[0], key_pems=app[1]),
+        app=None if app is None else _app(*app),
         quota=ProcessQuota(clock),
         together=in_threads,
         clock=clock,
     )
+
+
+def _app(number: str, key_pems: tuple[str, ...]) -> App:
+    from shared.adapters.github_app import App
+
+    return App(id=number, key_pems=key_pems)

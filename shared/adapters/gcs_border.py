@@ -1,33 +1,78 @@
-"""The border to the storage client: what its many exceptions mean to us. Foreign texts stay behind: they may quote anything."""
+"""The border to the storage service: what its answers, and what breaks on the way, mean to us. Foreign texts stay behind."""
 
 from __future__ import annotations
 
 from typing import Final
 
-import requests
-import urllib3
-from google.api_core import exceptions as api
-from google.auth import exceptions as auth
-from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
+from shared.adapters.lean_httpx import httpx
+from shared.errors import InputError, RejectedError, SkillSyncError, UnavailableError
 
-from shared.errors import RejectedError, SkillSyncError, UnavailableError
+UNAUTHORIZED: Final = 401
+_FORBIDDEN, _NOT_FOUND, _FAILED, _SERVER_ERROR = 403, 404, 412, 500
+_PASSING: Final = frozenset({408, 429})
+_NO_BUCKET: Final = b"The specified bucket does not exist"
+
+
+class RefusalError(Exception):
+    """The service answered with something else than a success.
+
+    Args:
+        status: The status.
+        text: The beginning of the answer; only what it means is kept, for it may quote anything.
+    """
+
+    def __init__(self, status: int, text: bytes = b"") -> None:
+        super().__init__(f"status {status}")
+        self.status = status
+        # No bucket or object of ours has a space in its name, so none can bring that sentence into the answer.
+        self.no_bucket = status == _NOT_FOUND and _NO_BUCKET in text
+
+
+class DamagedError(Exception):
+    """What came is not what the service says that it sent."""
+
+
+class TooLargeError(Exception):
+    """An object, or an answer, is larger than this."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"more than {limit} bytes")
+
 
 FOREIGN: Final = (
-    api.GoogleAPIError,  # every status, and RetryError when the time is over
-    auth.GoogleAuthError,
-    InvalidResponse,
-    DataCorruption,
-    requests.RequestException,
-    urllib3.exceptions.HTTPError,
+    RefusalError,
+    DamagedError,
+    TooLargeError,
+    httpx.HTTPError,
+    httpx.StreamError,
+    httpx.InvalidURL,
     OSError,
     # An answer that is no JSON, or lacks what it should have.
+    InputError,
     ValueError,
     TypeError,
-    AttributeError,
     LookupError,
 )
-_NO_BUCKET: Final = "The specified bucket does not exist"
-_DENIED: Final = (api.Unauthorized, api.Forbidden, auth.DefaultCredentialsError)
+
+
+def may_pass(error: BaseException) -> bool:
+    """Whether the same request may succeed when it is sent again; each write names the generation that it replaces.
+
+    Source: https://cloud.google.com/storage/docs/retry-strategy#retryable
+    """
+    if isinstance(error, RefusalError):
+        return error.status in _PASSING or error.status >= _SERVER_ERROR
+    return isinstance(error, httpx.TransportError | DamagedError)
+
+
+def is_mismatch(error: BaseException) -> bool:
+    """Whether another generation is current than the one that was named."""
+    return isinstance(error, RefusalError) and error.status == _FAILED
+
+
+def is_missing_object(error: BaseException) -> bool:
+    """Whether an object is missing, and not its whole bucket: the status is the same, only the service's sentence tells."""
+    return isinstance(error, RefusalError) and error.status == _NOT_FOUND and not error.no_bucket
 
 
 def fault(error: BaseException, what: str) -> SkillSyncError:
@@ -40,22 +85,17 @@ def fault(error: BaseException, what: str) -> SkillSyncError:
     Returns:
         RejectedError `STORE_DENIED` or `STORE_NOT_FOUND` where a person must act, else UnavailableError `STORE_UNAVAILABLE`.
     """
-    if isinstance(error, _DENIED):
-        return RejectedError("STORE_DENIED", f"{what}: the credentials are missing or do not give access to the bucket")
-    if isinstance(error, api.NotFound):
+    status = error.status if isinstance(error, RefusalError) else None
+    if status in {UNAUTHORIZED, _FORBIDDEN}:
+        return denied(what)
+    if status == _NOT_FOUND:
         return RejectedError("STORE_NOT_FOUND", f"{what}: there is no such bucket")
-    inner = error.__cause__ if isinstance(error, api.RetryError) and error.__cause__ is not None else error
-    return UnavailableError("STORE_UNAVAILABLE", f"{what}: the bucket does not answer as it should ({_kind(inner)})")
+    if isinstance(error, TooLargeError):
+        return UnavailableError("STORE_UNAVAILABLE", f"{what}: {error}")
+    kind = type(error).__name__ if status is None else f"status {status}"
+    return UnavailableError("STORE_UNAVAILABLE", f"{what}: the bucket does not answer as it should ({kind})")
 
 
-def is_missing_object(error: BaseException) -> bool:
-    """Whether an object is missing, and not its whole bucket: the status is the same, only the service's sentence tells.
-
-    No bucket or object of ours has a space in its name, so none can bring that sentence into the message.
-    """
-    return isinstance(error, api.NotFound) and _NO_BUCKET not in error.message
-
-
-def _kind(error: BaseException) -> str:
-    status = error.code if isinstance(error, api.GoogleAPICallError) else None
-    return type(error).__name__ if status is None else f"{type(error).__name__}, {int(status)}"
+def denied(what: str) -> RejectedError:
+    """Return the error for missing credentials, or for such that do not suffice; a person must act."""
+    return RejectedError("STORE_DENIED", f"{what}: the credentials are missing or do not give access to the bucket")

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from shared.adapters.fallback import FallbackSource
 from shared.adapters.github_access import AppAccess, PersonalAccess
 from shared.adapters.github_api import Api
-from shared.adapters.github_app import App
 from shared.adapters.github_hooks import GitHubHooks
 from shared.adapters.github_http import Wire
 from shared.adapters.github_quota import RateLimits
@@ -26,10 +25,11 @@ if TYPE_CHECKING:
     import httpx
 
     from shared.adapters.github_access import Access
+    from shared.adapters.github_app import App
     from shared.core.credentials import TokenNote
     from shared.ports import Clock, Hooks, Probe, Quota, Source, Together
 
-__all__ = ["App", "GitHub", "Repository"]
+__all__ = ["GitHub", "Repository"]
 
 
 class GitHub:

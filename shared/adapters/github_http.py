@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from shared.adapters.github_body import Budget, cut_off, gunzip
 from shared.adapters.lean_httpx import httpx
+from shared.adapters.tls import tls_context
 from shared.errors import RejectedError, UnavailableError
 
 if TYPE_CHECKING:
@@ -197,6 +198,7 @@ def _open(transport: httpx.BaseTransport | None) -> httpx.Client:
             max_connections=_CONNECTIONS, max_keepalive_connections=_CONNECTIONS, keepalive_expiry=_IDLE_SECONDS
         ),
         follow_redirects=False,
+        verify=tls_context(),
         transport=transport,
     )
 

@@ -15,13 +15,12 @@ import traceback
 from typing import TYPE_CHECKING
 
 from shared.adapters.judge_frames import read_frame, write_frame
-from shared.core.case import judge_case
+from shared.core.judge import judge_case
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from shared.core.case import Case
-    from shared.core.judge import Verdict
+    from shared.core.case import Case, Verdict
 
 MAX_MEMORY_BYTES = 512 * 2**20
 """Of address space. The interpreter with the rules takes 60 MB, the worst known hostile skill 16 MB more."""

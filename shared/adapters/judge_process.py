@@ -19,8 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from shared import log
 from shared.adapters.judge_frames import FrameError, read_frame, write_frame
-from shared.core.case import uncheckable
-from shared.core.judge import Candidate, Verdict
+from shared.core.case import Candidate, Verdict, uncheckable
 from shared.errors import UnavailableError
 from shared.model import FileEntry, Finding, LiveSkill, Severity
 

@@ -8,17 +8,19 @@ from typing import TYPE_CHECKING
 from shared.errors import ConfigError
 
 if TYPE_CHECKING:
+    from shared.core.google_cloud import GoogleCloud
     from shared.ports import Store
 
 _SQLITE = "sqlite://"
 _GCS = "gs://"
 
 
-def open_store(uri: str) -> Store:
+def open_store(uri: str, cloud: GoogleCloud) -> Store:
     """Open a store; its client is loaded only now.
 
     Args:
         uri: `gs://bucket/prefix` or `sqlite:///path/to/file`.
+        cloud: Where the storage and the credentials are, for `gs://`.
 
     Raises:
         ConfigError: `STORE_URI_UNSUPPORTED`, `STORE_URI_INVALID`.
@@ -30,5 +32,5 @@ def open_store(uri: str) -> Store:
     if uri.startswith(_GCS):
         from shared.adapters.gcs_store import open_gcs  # noqa: PLC0415 - the same
 
-        return open_gcs(uri)
+        return open_gcs(uri, cloud)
     raise ConfigError("STORE_URI_UNSUPPORTED", "STORE_URI must be gs://bucket/prefix or sqlite:///path/to/file")

@@ -10,7 +10,7 @@ from shared.adapters.clock import SystemClock
 from shared.adapters.stores import open_store
 from shared.adapters.threads import in_threads
 from shared.cli.exits import Exit
-from shared.config import current_settings
+from shared.config import current_settings, google_cloud
 from shared.core.trust import first_trust
 from shared.errors import ConfigError, UnverifiedError
 from shared.service.collect import Reach, collect
@@ -65,7 +65,7 @@ def run_gc(options: argparse.Namespace) -> int:
 def _reach(options: argparse.Namespace, clock: SystemClock) -> Reach:
     settings = current_settings()
     settings.need("TRUST_ANCHOR", *([] if options.store else ["STORE_URI"]))
-    store = open_store(options.store or str(settings.store_uri))
+    store = open_store(options.store or str(settings.store_uri), google_cloud())
     try:
         pinned = first_trust(str(settings.trust_anchor).encode())
     except UnverifiedError as error:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from shared.adapters.signer import Ed25519Signer
 from shared.adapters.stores import open_store
 from shared.cli import trust_home
+from shared.config import google_cloud
 from shared.core.names import trust_name
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def local_anchor(data: Path, keys: dict[str, str], line: Line) -> str:
         signer = Ed25519Signer(keys["SIGNING_KEY"])
         (path / trust_home.KEY).unlink(missing_ok=True)  # a first run that was cut short: nothing was signed with it
         home = trust_home.begin(path, _passphrase(path), line, signer.public_key, signer.key_id)
-    trust_home.push(home, open_store(f"sqlite://{data / 'store.db'}"))
+    trust_home.push(home, open_store(f"sqlite://{data / 'store.db'}", google_cloud()))
     return home.anchor
 
 

@@ -11,7 +11,7 @@ from shared.adapters.stores import open_store
 from shared.cli import operator_signing, trust_home
 from shared.cli.client import Client
 from shared.cli.operator_ask import ask_by
-from shared.config import current_settings
+from shared.config import current_settings, google_cloud
 
 if TYPE_CHECKING:
     import argparse
@@ -135,7 +135,7 @@ def run_operator(options: argparse.Namespace, output: Output, transport: httpx.B
 
 def _push(options: argparse.Namespace, ask: Ask) -> int:
     home = trust_home.open_home(options.home)
-    uploaded = trust_home.push(home, open_store(_store_uri(options)), force=options.force)
+    uploaded = trust_home.push(home, open_store(_store_uri(options), google_cloud()), force=options.force)
     told = f"uploaded versions {uploaded}" if uploaded else "the store has every version already"
     ask.output.result({"uploaded": uploaded}, told)
     return 0
@@ -143,7 +143,7 @@ def _push(options: argparse.Namespace, ask: Ask) -> int:
 
 def _pull(options: argparse.Namespace, ask: Ask) -> int:
     home = trust_home.open_home(options.home)
-    newest = trust_home.pull(home, open_store(_store_uri(options))).newest
+    newest = trust_home.pull(home, open_store(_store_uri(options), google_cloud())).newest
     document = {"version": newest.version, "epoch": newest.epoch}
     ask.output.result(document, f"version {newest.version}, epoch {newest.epoch}")
     return 0

@@ -1,18 +1,20 @@
-"""One skill's case before the rules: all that `judge` looks at, in one value that can be carried to another process."""
+"""One skill's case before the rules, and what they say of it: two values that can be carried to another process and back.
+
+The rules themselves are `judge`'s business; whoever only asks for a verdict does not load them.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from shared.core.judge import Verdict, judge
 from shared.core.rules import finding
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from shared.core.rules import Terms
-    from shared.model import BlobId, LiveSkill, SkillAtHead
+    from shared.model import BlobId, Finding, LiveSkill, SkillAtHead
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,9 +27,20 @@ class Case:
     terms: Terms
 
 
-def judge_case(case: Case) -> Verdict:
-    """Judge one case; see `judge`."""
-    return judge(case.skill, case.contents, case.live, case.terms)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A skill that may be published: its manifest entry and its archive."""
+
+    skill: LiveSkill
+    archive: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What the rules say of one skill. `candidate` is None when a finding of severity error keeps it out."""
+
+    findings: tuple[Finding, ...]
+    candidate: Candidate | None
 
 
 def uncheckable(case: Case, how: str) -> Verdict:

@@ -9,14 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from shared.core.judge import bundle_findings
 from shared.core.rules import ValidationPolicy
+from shared.core.selection import bundle_findings
 from shared.model import Manifest, Reason, Severity, SkillId, Withheld
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from shared.core.judge import Verdict
+    from shared.core.case import Verdict
     from shared.model import CommitSha, Finding, LiveSkill, SkillAtHead, TreeId
 
 WHOLE = SkillId("")

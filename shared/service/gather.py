@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from shared import log
 from shared.core.archive import unpack
-from shared.core.case import Case
+from shared.core.case import Case, Verdict
 from shared.core.discover import discover
-from shared.core.judge import Verdict, select_files
+from shared.core.selection import select_files
 from shared.errors import InputError, NotFoundError, UnavailableError
 from shared.model import BlobId
 from shared.service.objects import read_object

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from shared.core.case import Case
+from shared.core.case import Case, Verdict
 from shared.core.discover import discover
-from shared.core.judge import Verdict, bundle_findings, select_files
+from shared.core.selection import bundle_findings, select_files
 from shared.core.validation_report import report_of
 from shared.model import BlobId, SkillId
 

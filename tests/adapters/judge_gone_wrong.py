@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING
 from yaml import CSafeLoader
 
 from shared.adapters.judge_child import serve
-from shared.core.case import judge_case
+from shared.core.judge import judge_case
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from shared.core.case import Case
-    from shared.core.judge import Verdict
+    from shared.core.case import Case, Verdict
 
 
 def _spin() -> None:

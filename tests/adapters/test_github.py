@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from shared.adapters.github import App, GitHub, Repository
+from shared.adapters.github import GitHub, Repository
+from shared.adapters.github_app import App
 from shared.adapters.github_expiry import HEADER
 from shared.adapters.github_quota import ProcessQuota
 from shared.adapters.threads import in_threads

@@ -12,10 +12,11 @@ import pytest
 
 from shared.adapters.judge_process import JudgeProcess
 from shared.config import loader_environment
-from shared.core.case import Case, judge_case
+from shared.core.case import Case
 from shared.core.git_objects import blob_id
-from shared.core.judge import select_files
+from shared.core.judge import judge_case
 from shared.core.rules import Terms
+from shared.core.selection import select_files
 from shared.errors import UnavailableError
 from tests.core.samples import GOOD, an_entry, at_head
 from tests.fakes.world import World, skill

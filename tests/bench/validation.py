@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from shared.core.frontmatter import read_frontmatter
-from shared.core.judge import judge, select_files
+from shared.core.judge import judge
 from shared.core.rules import Terms
 from shared.core.secrets_gate import find_secrets
+from shared.core.selection import select_files
 from tests.bench.targets import Verdict
 from tests.core.made_secrets import PLACEHOLDERS, SECRETS, made
 from tests.hostile.cases import cases

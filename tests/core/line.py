@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from hypothesis import strategies as st
 
+from shared.core.case import Candidate, Verdict
 from shared.core.decide import Decision, Occasion, decide, roll_back, to_judge
-from shared.core.judge import Candidate, Verdict
 from shared.core.rules import ValidationPolicy, finding
 from shared.core.unhealthy import Failure, undo
 from shared.model import Manifest, SkillAtHead, SkillId, TreeId

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from shared.core.canonical import digest_of
 from shared.core.git_objects import blob_id
-from shared.core.judge import judge, select_files
+from shared.core.judge import judge
 from shared.core.manifest import empty_manifest
 from shared.core.pointer import Move, next_pointer
 from shared.core.rules import Terms
+from shared.core.selection import select_files
 from shared.model import (
     Action,
     BlobId,
@@ -35,7 +36,7 @@ from shared.model import (
 from tests.fakes.world import MAIN, REPO, TRUST
 
 if TYPE_CHECKING:
-    from shared.core.judge import Verdict
+    from shared.core.case import Verdict
 
 NOW = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
 NO_MANIFEST = empty_manifest(channel="prod", repo=REPO, root="", rules="r1")

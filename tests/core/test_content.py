@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from shared.core.content import check_content
 from shared.core.hidden import MAX_HITS, find_hidden
-from shared.core.judge import MAX_CONTENT_FINDINGS
 from shared.core.opaque import opaque_kind
+from shared.core.rules import MAX_CONTENT_FINDINGS
 from shared.core.suspicious import find_suspicious
 from shared.model import Severity
 from tests.core.made_secrets import made

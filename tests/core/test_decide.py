@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.core.case import Verdict
 from shared.core.decide import GUARD_LEAST, MAX_FINDINGS_NOTED, Decision, Occasion, decide, to_judge
-from shared.core.judge import Verdict
 from shared.core.rules import ValidationPolicy
 from shared.model import LiveSkill, Reason, SkillId, Withheld
 from tests.core.line import BAD, PER_SKILL, STEPS, TOGETHER, WARN, Line, head_of, numbered, tree, verdict, walk

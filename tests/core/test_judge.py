@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 
 from shared.core.archive import unpack
 from shared.core.canonical import digest_of
-from shared.core.case import Case, uncheckable
+from shared.core.case import Case, Verdict, uncheckable
 from shared.core.git_objects import blob_id
-from shared.core.judge import Selection, Verdict, bundle_findings, select_files
 from shared.core.rules import (
     JUNK_FOLDERS,
     MAX_DESCRIPTION_CHARS,
@@ -26,6 +25,7 @@ from shared.core.rules import (
     Terms,
     VersionPolicy,
 )
+from shared.core.selection import Selection, bundle_findings, select_files
 from shared.model import Kind, Severity
 from tests.core.made_secrets import made
 from tests.core.samples import GOOD, a_live_skill, an_entry, at_head, git_id, judged, verdict_on

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shared.core.case import judge_case
+from shared.core.judge import judge_case
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from shared.core.case import Case
-    from shared.core.judge import Verdict
+    from shared.core.case import Case, Verdict
 
 
 class InProcessJudge:

@@ -112,6 +112,16 @@ def test_no_module_of_the_functions_imports_a_heavy_client_at_start() -> None:
     assert not loaded & {"dulwich", "neo4j", "httpx", "yaml", "cryptography", "urllib3", "apprise", "jwt"}
 
 
+def test_a_deployment_loads_neither_the_rules_nor_a_client_that_it_does_not_need() -> None:
+    # What judges has a process of its own; what is loaded beside it is waited for by every first push.
+    modules = "shared.service.sync, shared.adapters.judge_process, shared.adapters.gcs_store, shared.adapters.github"
+    script = f"import sys; import {modules}; print(*sorted(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    heavy = {"yaml", "google.auth", "google.cloud.storage", "requests", "dulwich", "neo4j", "urllib3", "apprise", "jwt"}
+    assert not loaded & {*heavy, "shared.core.judge", "shared.core.frontmatter", "shared.core.content"}
+
+
 def test_entry_points_are_all_there_is_in_main() -> None:
     tree = ast.parse((ROOT / "functions" / "main.py").read_text())
     assert not [node for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)]

@@ -1,6 +1,6 @@
 """Google Cloud Storage's JSON API in memory: objects with generations and every precondition, as far as a store needs it.
 
-No sockets here: `answer` takes a request and gives the answer; adapter.py mounts it under the real client, server.py serves it.
+No sockets here: `answer` takes a request and gives the answer; adapter.py mounts it under our store, server.py serves it.
 Source: https://cloud.google.com/storage/docs/json_api/v1
 """
 
@@ -135,6 +135,12 @@ class Gcs:
         """What a bucket holds."""
         with self._lock:
             return {name: item.data for name, item in self._objects[bucket].items()}
+
+    def keep(self, bucket: str, name: str, data: bytes, *, encoding: str = "identity") -> None:
+        """Put an object there, under whatever name, as somebody else may."""
+        meta = {"name": name, "contentType": "text/plain", "contentEncoding": encoding}
+        with self._lock:
+            self._write({}, self._objects[bucket], bucket, meta, data)
 
     def answer(self, request: Request) -> Reply:
         """Answer one request; requests take effect one after the other."""

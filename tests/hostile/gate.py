@@ -6,14 +6,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from shared.core.git_objects import blob_id
-from shared.core.judge import judge, select_files
+from shared.core.judge import judge
 from shared.core.rules import Terms
+from shared.core.selection import select_files
 from shared.model import Kind, SkillAtHead, SkillId, TreeEntry, TreeId
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from shared.core.judge import Verdict
+    from shared.core.case import Verdict
 
 TREE = TreeId("5" * 40)
 

@@ -23,6 +23,7 @@ from shared.cli import trust_home
 from shared.cli.keys import new_secret
 from shared.cli.trust_home import Line
 from shared.core.auth import key_digest
+from shared.core.google_cloud import GoogleCloud
 from tests.cli.test_run import ROOT, free_port, skill, until
 from tests.github.deliveries import Deliveries
 from tests.github.events import ping
@@ -236,7 +237,7 @@ def _fill(stack: RotationStack, deliveries: Deliveries) -> None:
     signer = Ed25519Signer(seed)
     line = Line(channel="prod", repo=REPO, ref="HEAD")
     home = trust_home.begin(stack.folder / "operator", PASSPHRASE, line, signer.public_key, signer.key_id)
-    trust_home.push(home, open_store(f"sqlite://{stack.folder / 'store.db'}"))
+    trust_home.push(home, open_store(f"sqlite://{stack.folder / 'store.db'}", GoogleCloud()))
     for path, text in {
         "anchor": home.anchor,
         "scheduler-key": key,
