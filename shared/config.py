@@ -14,7 +14,7 @@ from shared.core.google_cloud import GoogleCloud, google_cloud_by
 from shared.errors import ConfigError
 from shared.running import Running, running_as
 from shared.setting_files import RememberedFiles, read_file
-from shared.setting_reader import raw_setting, read_settings
+from shared.setting_reader import raw_setting, read_settings, read_what_can_be
 from shared.settings import Settings
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ __all__ = [
     "running",
     "settings_again",
     "settings_now",
+    "settings_with_faults",
 ]
 
 _FILES = RememberedFiles()
@@ -78,6 +79,16 @@ def settings_again() -> Settings:
 def settings_now() -> Settings:
     """Read all settings as they are now, for who asks about them."""
     return load_settings(os.environ, _FILES.now)
+
+
+def settings_with_faults() -> tuple[Settings, dict[str, str]]:
+    """Read all settings from this process's environment; those that are wrong have their defaults.
+
+    Returns:
+        The settings, and what is wrong, by the setting's name; never its value.
+    """
+    values, faults = read_what_can_be(fields(Settings), os.environ, _FILES.recent)
+    return Settings(**values), faults  # type: ignore[arg-type] # each field's own parser made its value
 
 
 def running() -> Running:

@@ -18,6 +18,7 @@ class Running:
     project: str | None
     function: str | None
     channel: str | None
+    on_cloud_run: bool = False
 
 
 def running_as(environment: Mapping[str, str]) -> Running:
@@ -37,4 +38,5 @@ def running_as(environment: Mapping[str, str]) -> Running:
         project=environment.get("GOOGLE_CLOUD_PROJECT") or None,
         function=environment.get("FUNCTION_TARGET") or environment.get("K_SERVICE") or None,
         channel=channel,
+        on_cloud_run=bool(environment.get("K_SERVICE")),
     )

@@ -47,23 +47,44 @@ def read_settings(
     Raises:
         ConfigError: `CONFIG_INVALID`, naming every setting that is wrong and what it should be; never its value.
     """
+    values, faults = read_what_can_be(fields, environment, read)
+    if faults:
+        raise ConfigError("CONFIG_INVALID", "; ".join(f"{name}: {fault}" for name, fault in faults.items()))
+    return values
+
+
+def read_what_can_be(
+    fields: Iterable[Field[Any]], environment: Mapping[str, str], read: Callable[[str], bytes] = read_file
+) -> tuple[dict[str, object], dict[str, str]]:
+    """Read settings as `read_settings` does, but raise nothing.
+
+    Args:
+        fields: Of a dataclass, each described by `setting`.
+        environment: Usually `os.environ`.
+        read: Reads a file that `<NAME>_FILE` names.
+
+    Returns:
+        Each field's value by the field's name, the default where a setting is wrong; and what is wrong, by the setting's name.
+    """
     values: dict[str, object] = {}
-    faults: list[str] = []
+    faults: dict[str, str] = {}
     secrets: list[str] = []
     for field in fields:
-        name, parse = field.metadata["name"], field.metadata["parse"]
+        name, parse, default = (field.metadata[key] for key in ("name", "parse", "default"))
         try:
             text = raw_setting(environment, name, read)
             if text is not None and field.metadata["secret"]:
                 secrets.append(text)
-            text = field.metadata["default"] if text is None else text
-            values[field.name] = None if text is None else parse(text)
+            values[field.name] = _parsed(parse, default if text is None else text)
         except (ValueError, OSError) as error:
-            faults.append(f"{name}: {error.strerror if isinstance(error, OSError) else _expected(field.type, error)}")
+            faults[name] = str(error.strerror) if isinstance(error, OSError) else _expected(field.type, error)
+            values[field.name] = _parsed(parse, default)
     remember(secrets)
-    if faults:
-        raise ConfigError("CONFIG_INVALID", "; ".join(faults))
-    return values
+    return values, faults
+
+
+def _parsed(parse: Callable[[str], object], text: str | None) -> object:
+    return None if text is None else parse(text)
 
 
 def raw_setting(environment: Mapping[str, str], name: str, read: Callable[[str], bytes] = read_file) -> str | None:

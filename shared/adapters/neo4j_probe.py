@@ -5,11 +5,10 @@ from __future__ import annotations
 import secrets
 import time
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from shared.adapters.neo4j_connection import connection
 from shared.core.credentials import Check, Mark, weakness
-from shared.core.logins import Login
+from shared.core.logins import PRIVATE_DOMAIN, Login, is_private
 from shared.errors import SkillSyncError
 
 if TYPE_CHECKING:
@@ -17,9 +16,8 @@ if TYPE_CHECKING:
 
     from neo4j import AsyncManagedTransaction
 
-_PRIVATE = ".railway.internal"
 _REACH = "see that the server runs, and that NEO4J_URI is an address that Google Cloud reaches: Aura's, or Railway's TCP proxy"
-_PRIVATE_NAME = f"NEO4J_URI names a host in {_PRIVATE}, which Google Cloud does not reach: {_REACH}"
+_PRIVATE_NAME = f"NEO4J_URI names a host in {PRIVATE_DOMAIN}, which Google Cloud does not reach: {_REACH}"
 _FIXES = {
     "AUDIT_DENIED": (
         "in Neo4j: CREATE USER <user> SET PASSWORD '<password>' CHANGE NOT REQUIRED, with a role that may write; "
@@ -113,6 +111,6 @@ class GraphProbe:
 
     def _failed(self, name: str, error: SkillSyncError, mark: Mark = Mark.FAIL) -> Check:
         unreached = error.code in {"AUDIT_UNAVAILABLE", "AUDIT_TOO_SLOW"}
-        private = unreached and (urlsplit(self._uri).hostname or "").endswith(_PRIVATE)
+        private = unreached and is_private(self._uri)
         fix = _PRIVATE_NAME if private else _FIXES.get(error.code, "")
         return Check(name=name, mark=mark, code=error.code, text=error.message, fix=fix)

@@ -1,12 +1,15 @@
-"""Which user of the audit graph goes with which password while they are rotated, where each stands in a setting of its own."""
+"""Where the audit graph is, and which user goes with which password while they are rotated, each in a setting of its own."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+PRIVATE_DOMAIN = ".railway.internal"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,3 +39,8 @@ def logins(users: Sequence[str], passwords: Sequence[str]) -> tuple[Login, ...]:
     named = users if len(users) > 1 else list(users) * len(passwords)
     pairs = zip(reversed(named), reversed(passwords), strict=False)
     return tuple(dict.fromkeys(Login(user=user, password=password) for user, password in pairs))[::-1]
+
+
+def is_private(uri: str) -> bool:
+    """Whether a server's address names a host in Railway's private network, which nobody outside of it reaches."""
+    return (urlsplit(uri).hostname or "").rstrip(".").endswith(PRIVATE_DOMAIN)

@@ -7,11 +7,10 @@ import io
 import json
 from typing import TYPE_CHECKING, Any
 
-import functions_framework
 import httpx
 
 from shared.cli.__main__ import main
-from tests.functions.cloud import MAIN, skill_text
+from tests.functions.cloud import skill_text, started
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +26,7 @@ class Functions(httpx.BaseTransport):
     """All functions on one address. What they log stays out of what the command prints; what is asked is kept."""
 
     def __init__(self) -> None:
-        self.app = functions_framework.create_app("app", MAIN)
+        self.app = started()["app"]
         self.asked: list[httpx.Request] = []
         self.instead: list[httpx.Response | httpx.TransportError] = []
         """What the next calls get instead of an answer of the functions."""

@@ -7,10 +7,14 @@ import hmac
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import functions_framework
+import pytest
 
+from functions import main
 from shared.adapters.sqlite_store import SqliteStore
 from shared.core.auth import key_digest
 from shared.core.names import timestamp
@@ -20,9 +24,8 @@ from tests.repos import Repo
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
-    import pytest
+    import flask
     from werkzeug.test import TestResponse
 
 MAIN = "functions/main.py"
@@ -32,6 +35,35 @@ PULLER_KEY = "p" * 40
 SEED = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
 
 
+def whole_settings(repository: Path, store: Path) -> dict[str, str]:
+    """Everything that a function needs to start."""
+    return {
+        "STORE_URI": f"sqlite://{store}",
+        "SOURCE_URL": str(repository),
+        "GITHUB_OWNER": "octo",
+        "GITHUB_REPO": "skills",
+        "GITHUB_BRANCH": "main",
+        "GITHUB_WEBHOOK_SECRET": SECRET,
+        "MANUAL_SYNC_API_KEY": API_KEY,
+        "SIGNING_KEY": SEED,
+        "TRUST_ANCHOR": anchor(replace(TRUST, issued_at=timestamp(datetime.now(UTC)))),
+        "PULLER_KEY_HASHES": f"edge:{key_digest(PULLER_KEY)}",
+    }
+
+
+@cache
+def started() -> dict[str, flask.Flask]:
+    """Start every function, once for all tests, by settings that are whole. What becomes of them later is each call's business.
+
+    Returns:
+        What the framework serves, by target.
+    """
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in whole_settings(Path("origin"), Path("objects.db")).items():
+            environment.setenv(name, value)
+        return {target: functions_framework.create_app(target, MAIN) for target in main.__all__}
+
+
 class Cloud:
     """All functions, one at a time by its target name, with their settings in the environment."""
 
@@ -39,18 +71,7 @@ class Cloud:
         self._monkeypatch = monkeypatch
         self.repo = Repo(tmp_path / "origin")
         self.store_path = tmp_path / "store" / "objects.db"
-        for name, value in {
-            "STORE_URI": f"sqlite://{self.store_path}",
-            "SOURCE_URL": str(self.repo.path),
-            "GITHUB_OWNER": "octo",
-            "GITHUB_REPO": "skills",
-            "GITHUB_BRANCH": "main",
-            "GITHUB_WEBHOOK_SECRET": SECRET,
-            "MANUAL_SYNC_API_KEY": API_KEY,
-            "SIGNING_KEY": SEED,
-            "TRUST_ANCHOR": anchor(replace(TRUST, issued_at=timestamp(datetime.now(UTC)))),
-            "PULLER_KEY_HASHES": f"edge:{key_digest(PULLER_KEY)}",
-        }.items():
+        for name, value in whole_settings(self.repo.path, self.store_path).items():
             self.set(name, value)
 
     def set(self, name: str, value: str | None) -> None:
@@ -70,8 +91,7 @@ class Cloud:
 
     def call(self, target: str, method: str, path: str, **arguments: object) -> TestResponse:
         self.set("FUNCTION_TARGET", target)  # the framework sets it for the process's life, if nobody else does
-        app = functions_framework.create_app(target, MAIN)
-        return app.test_client().open(path, method=method, **arguments)  # type: ignore[arg-type]
+        return started()[target].test_client().open(path, method=method, **arguments)  # type: ignore[arg-type]
 
     def webhook(
         self, payload: object, *, headers: Mapping[str, str] | None = None, secret: str = SECRET

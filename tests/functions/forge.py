@@ -6,12 +6,11 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-import functions_framework
 from werkzeug.serving import make_server
 
 from shared.core.canonical import parse_object
 from tests.fakes.world import World
-from tests.functions.cloud import MAIN, SECRET, Cloud, skill_text
+from tests.functions.cloud import SECRET, Cloud, skill_text, started
 from tests.github.deliveries import Deliveries
 from tests.github.events import events_of
 
@@ -85,7 +84,7 @@ class Forge:
 @contextmanager
 def serving() -> Iterator[str]:
     """Serve all functions on a port of this machine."""
-    server = make_server("127.0.0.1", 0, functions_framework.create_app("app", MAIN), threaded=True)
+    server = make_server("127.0.0.1", 0, started()["app"], threaded=True)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:

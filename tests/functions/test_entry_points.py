@@ -19,6 +19,7 @@ import pytest
 
 from functions import app as app_module
 from functions import main
+from tests.functions.cloud import whole_settings
 from tests.tables import settings_table
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ FRAMEWORK = Path(sys.executable).parent / "functions-framework"
 
 @contextmanager
 def served(target: str, folder: Path) -> Iterator[str]:
-    """Start the bare command from another folder, with no settings at all; yield its address."""
+    """Start the bare command from another folder; yield its address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -45,7 +46,8 @@ def served(target: str, folder: Path) -> Iterator[str]:
         "--port",
         str(port),
     ]
-    environment = {"PATH": os.environ["PATH"], "HOME": str(folder)}
+    settings = whole_settings(folder / "origin", folder / "store" / "objects.db")
+    environment = {"PATH": os.environ["PATH"], "HOME": str(folder), **settings}
     process = subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     try:
         yield f"http://127.0.0.1:{port}"
@@ -65,24 +67,24 @@ def first_answer(url: str, method: str, path: str) -> httpx.Response:
 
 
 @pytest.mark.parametrize(
-    ("target", "method", "path", "status"),
+    ("target", "method", "path", "status", "said"),
     [
-        ("webhook", "POST", "/webhook/github", 503),
-        ("poll", "POST", "/api/poll", 503),
-        ("sync", "POST", "/api/sync", 503),
-        ("release", "GET", "/v1/current", 503),
-        ("status", "GET", "/health", 503),
-        ("dashboard", "GET", "/", 503),
-        ("app", "GET", "/health", 503),
+        ("webhook", "POST", "/webhook/github", 401, "SIGNATURE_MISSING"),
+        ("poll", "POST", "/api/poll", 401, "API_KEY_MISSING"),
+        ("sync", "POST", "/api/sync", 401, "API_KEY_MISSING"),
+        ("validate", "POST", "/api/validate", 401, "API_KEY_MISSING"),
+        ("release", "GET", "/v1/current", 401, "PULLER_KEY_MISSING"),
+        ("status", "GET", "/health", 503, "unhealthy"),
+        ("dashboard", "GET", "/", 401, "password"),
+        ("app", "GET", "/health", 503, "unhealthy"),
     ],
 )
 def test_the_bare_framework_command_serves_each_target_from_any_folder(
-    tmp_path: Path, target: str, method: str, path: str, status: int
+    tmp_path: Path, target: str, method: str, path: str, status: int, said: str
 ) -> None:
     with served(target, tmp_path) as url:
         answer = first_answer(url, method, path)
-        assert answer.status_code == status
-        assert "CONFIG_MISSING" in answer.text
+        assert (answer.status_code, said in answer.text) == (status, True), answer.text
 
 
 def test_the_app_serves_every_route_of_every_function() -> None:

@@ -15,7 +15,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import functions_framework
 import httpx
 import pytest
 
@@ -25,7 +24,7 @@ from shared.log.foreign import LineHandler
 from tests.core.made_secrets import made
 from tests.fakes.listeners import answering, pullers
 from tests.fakes.world import World
-from tests.functions.cloud import API_KEY, MAIN, PULLER_KEY, SECRET, SEED, skill_text
+from tests.functions.cloud import API_KEY, PULLER_KEY, SECRET, SEED, skill_text, started, whole_settings
 
 if TYPE_CHECKING:
     from werkzeug.test import TestResponse
@@ -142,7 +141,7 @@ def test_a_webhook_that_means_nothing_begins_no_sync(cloud: Cloud, capsys: pytes
 
 
 def test_two_requests_at_once_do_not_mix(cloud: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
-    app = functions_framework.create_app("app", MAIN)
+    app = started()["app"]
     together = threading.Barrier(4, timeout=30)
     headers = {"x-api-key": API_KEY}
 
@@ -191,7 +190,7 @@ def test_an_error_that_nobody_foresaw_tells_where_and_not_what(
         raise KeyError(f"{SECRET} and the text of a skill")
 
     route = app_module.web.Route(method="GET", path="/x", handler=fail)  # type: ignore[arg-type]
-    with functions_framework.create_app("app", MAIN).test_request_context("/x") as context:
+    with started()["app"].test_request_context("/x") as context:
         answer = app_module.web.serve(context.request, [route])
     assert (answer.status_code, answer.json) == (500, {"error": "unexpected error", "code": "INTERNAL"})
     (line,) = told(capsys)
@@ -212,7 +211,8 @@ def test_a_real_process_writes_lines_only_also_where_google_numbers_executions(t
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [Path(sys.executable).parent / "functions-framework", "--source", ROOT / "functions" / "main.py"]
-    settings = {"LOG_EXECUTION_ID": "true", "STORE_URI": "sqlite:///proc/no/store", "SIGNING_KEY": SEED}
+    whole = whole_settings(tmp_path / "origin", tmp_path / "objects.db")
+    settings = {**whole, "LOG_EXECUTION_ID": "true", "STORE_URI": "sqlite:///proc/no/store"}
     process = subprocess.Popen(
         [*command, "--target", "app", "--host", "127.0.0.1", "--port", str(port)],
         cwd=tmp_path,
@@ -221,7 +221,7 @@ def test_a_real_process_writes_lines_only_also_where_google_numbers_executions(t
         stderr=subprocess.STDOUT,
         text=True,
     )
-    headers = {"X-Cloud-Trace-Context": f"{TRACE}/74;o=1", EXECUTION: f'"{SEED}"'}
+    headers = {"X-Cloud-Trace-Context": f"{TRACE}/74;o=1", EXECUTION: f'"{SEED}"', "x-api-key": API_KEY}
     until = time.monotonic() + 60
     answer = None
     while answer is None and time.monotonic() < until and process.poll() is None:
@@ -235,5 +235,5 @@ def test_a_real_process_writes_lines_only_also_where_google_numbers_executions(t
     assert answer.status_code == 503
     lines = [json.loads(line) for line in out.splitlines()]
     (failed,) = [line for line in lines if line["message"] == "Call failed"]
-    assert (failed["code"], failed["logging.googleapis.com/spanId"]) == ("CONFIG_MISSING", "000000000000004a")
+    assert (failed["code"], failed["logging.googleapis.com/spanId"]) == ("STORE_UNAVAILABLE", "000000000000004a")
     assert SEED[:8] not in out
