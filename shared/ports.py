@@ -177,6 +177,25 @@ class Nudge(Protocol):
         """Send the signed pointer's envelope to all pullers at once."""
 
 
+class Deferral(Protocol):
+    """Asks for a poll at once, since a call's own time is over.
+
+    That it comes is not promised; the scheduler's next one does.
+    """
+
+    def __call__(self, name: str, seconds: float) -> None:
+        """Ask for it; when it was asked for under that name not long ago, nothing more is needed.
+
+        Args:
+            name: What is to be finished, in letters, digits and hyphens.
+            seconds: How long the caller can wait.
+
+        Raises:
+            UnavailableError: `DEFERRAL_UNAVAILABLE`, `DEFERRAL_TOO_SLOW`; it may have been asked for all the same.
+            RejectedError: `DEFERRAL_DENIED`, `DEFERRAL_NOT_FOUND`, `DEFERRAL_REFUSED`; a person must act.
+        """
+
+
 class Probe(Protocol):
     """Tries a credential as the functions hold it, against the system that it is for.
 
