@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 WEBHOOK_SECONDS = 8.0
 """GitHub waits 10 s for an answer."""
-ANSWER_SECONDS = 9.5
+ANSWER_SECONDS = 9.2
 """After which a webhook is answered at the latest, with what is asked for then."""
-DEFERRING_SECONDS = 1.5
+DEFERRING_SECONDS = 1.2
 OPERATOR_SECONDS = 25.0
 
 _SHA_CHARS = 40
