@@ -53,7 +53,6 @@ def synchronise(
     if asked.push is not None and asked.push.changed_skill_files:
         # It will be needed, and starts while everything else is loaded and asked.
         wiring.judge().prepare()
-    wiring.make_ready()
     from shared.service.sync import Command, synchronise
 
     command = Command(trigger=trigger, push=asked.push, hook=asked.hook, release=asked.release)
@@ -145,7 +144,7 @@ def _under_trust(
 ) -> Outcome:
     # Every poll looks for a newer trust; another call does so when it finds what the known one does not explain.
     from shared.model import Trigger
-    from shared.service.alerting import tell_after, tell_all
+    from shared.service.afterwards import tell_after
 
     with log.scope():  # all attempts are one sync, also where no request opened a scope
         built, deadline = wiring.context(found, seconds, fresh_trust=trigger is Trigger.POLLING)
@@ -163,7 +162,13 @@ def _under_trust(
                 if trigger is Trigger.POLLING:
                     _after_poll(built, deadline)
 
-        return tell_after(run, trigger, deadline, lambda left: tell_all(built, trigger, left))
+        return tell_after(run, trigger, deadline, lambda left: _tell(built, trigger, left))
+
+
+def _tell(built: Context, trigger: Trigger, seconds: float) -> None:
+    from shared.service.alerting import tell_all
+
+    tell_all(built, trigger, seconds)
 
 
 def _after_poll(built: Context, deadline: Deadline) -> None:

@@ -210,13 +210,6 @@ def judge() -> Judge:
     return process
 
 
-def make_ready() -> None:
-    """Begin what every way to the outside will need and takes long, and return at once."""
-    from shared.adapters.tls import prepare
-
-    prepare()
-
-
 def nudge(found: Settings) -> Nudge | None:
     """Return what tells pullers of a deployment; None when `NUDGE_URLS` names none."""
     if not found.nudge_urls:

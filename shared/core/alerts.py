@@ -15,9 +15,10 @@ from shared.core import withheld_note
 from shared.core.alert_kinds import Topic
 from shared.core.cause import Cause
 from shared.core.credential_alerts import CREDENTIAL_TOPICS, credential_causes
-from shared.core.health import SILENT_AFTER, STALE_AFTER_POLLS
-from shared.core.names import parse_deployment, parse_timestamp, timestamp
+from shared.core.health import SILENT_AFTER
+from shared.core.names import age_of, parse_deployment, parse_timestamp, timestamp
 from shared.core.plain_text import fingerprint, plain
+from shared.core.polling import STALE_AFTER_POLLS, is_poller_stale
 from shared.core.report import NOT_FOLLOWING
 from shared.core.states import PAUSING, PENDING, Condition, State
 from shared.errors import InputError
@@ -95,18 +96,6 @@ def looked_at(evidence: Evidence) -> frozenset[Topic]:
     return known if withheld_note.is_known(evidence.summary) else known - _TOLD_BY_NOTE
 
 
-def is_poller_stale(summary: Summary, poll_seconds: float, now: datetime) -> bool:
-    """Whether no poll has finished or failed for three intervals, where any deployment or poll is known.
-
-    A poll that fails is not stale: it has a cause of its own, and goes on trying.
-    """
-    noted = summary.poller
-    times = [str(noted[key]) for key in ("last_check", "error_at") if key in noted]
-    first = [str(line.get("timestamp")) for line in summary.deployments[:1]]
-    last = max(times, default=None) or next(iter(first), None)
-    return last is not None and _age(last, now) > timedelta(seconds=STALE_AFTER_POLLS * poll_seconds)
-
-
 def drift_cause(name: str, event: Mapping[str, object], now: datetime) -> Cause:
     """Make the cause of one event of drift.
 
@@ -122,7 +111,7 @@ def drift_cause(name: str, event: Mapping[str, object], now: datetime) -> Cause:
     at = event.get("at")
     event_id = plain(name.rpartition("/")[2].removesuffix(".json").replace(".", "-"))
     line = f"at {puller}: {', '.join(counts)}; event {event_id}" if listed else f"event {event_id}"
-    since = at if isinstance(at, str) and _age(at, now) > timedelta(0) else timestamp(now)
+    since = at if isinstance(at, str) and age_of(at, now) > timedelta(0) else timestamp(now)
     return Cause(key=name, topic=Topic.DRIFT, subject=name, line=line, since=since)
 
 
@@ -180,7 +169,7 @@ def _stale(evidence: Evidence, now: datetime) -> Iterator[Cause]:
 
 def _audit(evidence: Evidence, now: datetime) -> Iterator[Cause]:
     since = evidence.audit.get("since")
-    if isinstance(since, str) and _age(since, now) > timedelta(seconds=STALE_AFTER_POLLS * evidence.poll_seconds):
+    if isinstance(since, str) and age_of(since, now) > timedelta(seconds=STALE_AFTER_POLLS * evidence.poll_seconds):
         code = plain(str(evidence.audit.get("error") or "AUDIT_BEHIND"))
         topic = Topic.AUDIT_BEHIND
         yield Cause(key=topic, topic=topic, subject=topic, line=f"{code}, since {_clock(since)}", since=since)
@@ -209,7 +198,7 @@ def _expiring(pointer: Pointer | None, now: datetime) -> Iterator[Cause]:
 
 def _puller(report: Mapping[str, object], now: datetime) -> Iterator[Cause]:
     puller, last = plain(str(report.get("id"))), str(report.get("last_report"))
-    if _age(last, now) > SILENT_AFTER:
+    if age_of(last, now) > SILENT_AFTER:
         key = f"{Topic.PULLER_SILENT}/{puller}"
         text = f"{puller}, last report {_clock(last)}"
         yield Cause(key=key, topic=Topic.PULLER_SILENT, subject=key, line=text, since=_known_time(last, now))
@@ -236,7 +225,7 @@ def _deployment(value: object) -> str:
 
 
 def _known_time(written: str, now: datetime) -> str:
-    return written if _age(written, now) < timedelta.max else timestamp(now)
+    return written if age_of(written, now) < timedelta.max else timestamp(now)
 
 
 def _clock(written: object) -> str:
@@ -245,10 +234,3 @@ def _clock(written: object) -> str:
         return parse_timestamp(str(written)).strftime("%Y-%m-%d %H:%M UTC")
     except InputError:
         return "never"
-
-
-def _age(written: str, now: datetime) -> timedelta:
-    try:
-        return now - parse_timestamp(written)
-    except InputError:  # a time that nobody can read proves nothing
-        return timedelta.max

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from shared.core.audit_note import audit_health
 from shared.core.kpis import kpis
 from shared.core.names import parse_deployment, parse_timestamp, timestamp
+from shared.core.polling import STALE_AFTER_POLLS
 from shared.core.report import follows
 from shared.core.states import Condition, State
 from shared.core.summary import Summary, blocked_until
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
     from shared.model import Pointer
 
-STALE_AFTER_POLLS = 3
 SILENT_AFTER = timedelta(minutes=5)
 """Every puller tells each minute how things stand: five in a row did not come."""
 BEHIND_AFTER = timedelta(minutes=2)

@@ -140,6 +140,14 @@ def is_time(value: object) -> bool:
         return False
 
 
+def age_of(text: str, now: datetime) -> timedelta:
+    """Return how long ago a time was; one that nobody can read proves nothing, and is older than any."""
+    try:
+        return now - parse_timestamp(text)
+    except InputError:
+        return timedelta.max
+
+
 def later(text: str, **delta: float) -> str:
     """Return the time that lies `delta` (the arguments of `timedelta`) behind the written one."""
     return timestamp(parse_timestamp(text) + timedelta(**delta))

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING
 from shared import log
 from shared.core.alert_book import Book, claim, delivered, with_causes, with_watermark
 from shared.core.alert_record import book_bytes, parse_book
-from shared.core.alerts import causes_of, is_poller_stale, looked_at
+from shared.core.alerts import causes_of, looked_at
 from shared.core.letters import letter_of
 from shared.core.names import ALERTS
-from shared.errors import ConflictError, DeadlineError, SkillSyncError
+from shared.core.polling import is_poller_stale
+from shared.errors import ConflictError, SkillSyncError
 from shared.model import DeploymentId, Trigger
+from shared.service.afterwards import WEBHOOK_SECONDS
 from shared.service.alert_evidence import everything, fresh_drift, summary_alone
 from shared.service.context import random_token
 from shared.service.objects import swap
@@ -28,11 +30,8 @@ if TYPE_CHECKING:
     from shared.core.alert_book import Batch
     from shared.model import Trust
     from shared.ports import Alert, Clock, Store, Together
-    from shared.service.context import Context, Deadline
-    from shared.service.sync import Outcome
+    from shared.service.context import Context
 
-WEBHOOK_SECONDS = 3.0
-SECONDS = 5.0
 LEAST_SECONDS = 1.0
 """With less time than that nothing is begun: the next poll tells it."""
 UNDELIVERED = "ALERT_UNDELIVERED"
@@ -50,32 +49,6 @@ class Watch:
     alert: Alert
     poll_seconds: float
     token: Callable[[], str] = random_token
-
-
-def tell_after(
-    run: Callable[[], Outcome], trigger: Trigger, deadline: Deadline, tell: Callable[[float], None]
-) -> Outcome:
-    """Run a call, and tell people what there is to tell behind it, however it ended.
-
-    Args:
-        run: The call.
-        trigger: What set it going. A webhook that changed nothing that an alert could be about costs nothing more.
-        deadline: The call's own; only a poll, which nobody waits for, may tell a little longer.
-        tell: Looks and tells, within so many seconds.
-
-    Returns:
-        What the call returned; its errors are raised again.
-    """
-    try:
-        outcome = run()
-    except SkillSyncError as error:
-        # One that only lacked time has failed in nothing: the poll goes on with it.
-        if trigger is Trigger.POLLING or not isinstance(error, DeadlineError):
-            tell(_seconds(trigger, deadline))
-        raise
-    if not (trigger is Trigger.WEBHOOK and outcome.is_quiet):
-        tell(_seconds(trigger, deadline))
-    return outcome
 
 
 def tell_all(context: Context, trigger: Trigger, seconds: float) -> None:
@@ -117,12 +90,6 @@ def tell_of_poller(watch: Watch) -> None:
             _look_and_tell(watch, WEBHOOK_SECONDS, complete=False)
 
     _guarded(look)
-
-
-def _seconds(trigger: Trigger, deadline: Deadline) -> float:
-    if trigger is Trigger.POLLING:
-        return SECONDS
-    return min(WEBHOOK_SECONDS if trigger is Trigger.WEBHOOK else SECONDS, deadline.remaining())
 
 
 def _guarded(run: Callable[[], None]) -> None:

@@ -7,11 +7,11 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from shared import log
-from shared.core.alerts import is_poller_stale
 from shared.core.credential_notes import are_news
 from shared.core.decide import Decision, Occasion, decide, to_judge
 from shared.core.manifest import empty_manifest
 from shared.core.names import parse_timestamp, timestamp
+from shared.core.polling import is_poller_stale
 from shared.core.rules import rule_set_version
 from shared.core.summary import with_poll, with_webhook
 from shared.errors import ConflictError, DeadlineError, NotFoundError, PausedError, RejectedError, UnavailableError

@@ -259,18 +259,26 @@ def test_no_token_goes_to_an_emulator(metadata: Metadata) -> None:
     assert metadata.asked == []
 
 
-# Google's own library
+# over a real connection
 
 
 @contextmanager
 def token_endpoint(status: int, body: bytes) -> Iterator[tuple[str, list[str]]]:
-    """Serve what hands out tokens for a key file; what it was asked is in the list."""
+    """Serve what hands out tokens, for a key file or as the metadata server does; what it was asked is in the list."""
     asked: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(f"{self.headers['Metadata-Flavor']} {self.path.partition('?')[0]}")
+            self.reply()
+
         def do_POST(self) -> None:
             asked.append(self.rfile.read(int(self.headers["Content-Length"])).decode())
+            self.reply()
+
+        def reply(self) -> None:
             self.send_response(status)
+            self.send_header("Metadata-Flavor", "Google")
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -287,6 +295,23 @@ def token_endpoint(status: int, body: bytes) -> Iterator[tuple[str, list[str]]]:
         finally:
             server.shutdown()
             thread.join()
+
+
+GOOD = json.dumps({"access_token": SECRET, "expires_in": 3600, "token_type": "Bearer"}).encode()
+
+
+def test_the_metadata_server_is_asked_directly_whatever_proxies_are_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    clock = FakeClock()
+    with token_endpoint(200, GOOD) as (url, asked):
+        host = url.removeprefix("http://").removesuffix("/token")
+        assert Bearer(MetadataServer(host, clock), clock).token() == SECRET
+    assert asked == ["Google /computeMetadata/v1/instance/service-accounts/default/token"]
+    assert refused(MetadataServer(host, clock)).code == "STORE_UNAVAILABLE"
+
+
+# Google's own library
 
 
 @pytest.fixture(scope="module")
@@ -308,9 +333,6 @@ def key_file(folder: Path, private_key: str, token_uri: str) -> Path:
     }
     path.write_text(json.dumps(account))
     return path
-
-
-GOOD = json.dumps({"access_token": SECRET, "expires_in": 3600, "token_type": "Bearer"}).encode()
 
 
 def test_the_key_file_that_the_environment_names_gives_a_token_that_is_kept(

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from shared.core.alert_kinds import WORDS, Topic
-from shared.core.alerts import Evidence, causes_of, drift_cause, is_poller_stale, looked_at
+from shared.core.alerts import Evidence, causes_of, drift_cause, looked_at
 from shared.core.names import timestamp
+from shared.core.polling import is_poller_stale
 from shared.core.states import Condition, State
 from shared.core.summary import Summary, with_deployments, with_failure, with_poll
 from tests.core.samples import NOW, a_pointer, commit
@@ -143,6 +144,9 @@ def test_a_poller_that_fails_is_not_stale_and_one_that_never_came_is() -> None:
     assert not is_poller_stale(never, 300.0, NOW + timedelta(minutes=15))
     assert lines(never, minutes=16) == [("poller-stale", "last poll that finished: never")]
     assert not is_poller_stale(Summary(), 300.0, NOW + timedelta(days=9)), "nothing was ever deployed"
+    assert is_poller_stale(replace(noted(), poller={"last_check": "long ago"}), 300.0, NOW), (
+        "a time that nobody can read"
+    )
 
 
 def test_a_pointer_is_near_its_expiry_in_the_last_third_of_its_life() -> None:

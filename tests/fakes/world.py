@@ -15,7 +15,8 @@ from shared.core.trust import sign_trust
 from shared.core.verify import UnverifiedPointer, read_pointer
 from shared.errors import ConfigError
 from shared.model import CommitSha, DeploymentId, Manifest, Pointer, Push, SkillId, Trigger, Trust
-from shared.service.alerting import Watch, tell_after, tell_all, tell_of_poller
+from shared.service.afterwards import tell_after
+from shared.service.alerting import Watch, tell_all, tell_of_poller
 from shared.service.context import Context, Deadline
 from shared.service.objects import read_manifest, read_object
 from shared.service.preview import Preview, preview

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from shared.core.names import ALERTS, SUMMARY
-from shared.service.alerting import WEBHOOK_SECONDS
+from shared.service.afterwards import WEBHOOK_SECONDS
 from tests.fakes.listeners import answering, pullers
 from tests.functions.cloud import skill_text
 

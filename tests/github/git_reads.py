@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
+import threading
 from typing import TYPE_CHECKING
 
 from tests.repos import git_environment
@@ -11,6 +13,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 Json = dict[str, object]
+_ID = re.compile(r"[0-9a-f]{40}")
+_KEPT_BYTES = 16 * 2**20
 
 
 class GitError(Exception):
@@ -26,6 +30,9 @@ class GitReads:
 
     def __init__(self, bare: Path) -> None:
         self.bare = bare
+        self._kept: dict[tuple[str, ...], bytes] = {}
+        self._room = _KEPT_BYTES
+        self._lock = threading.Lock()
 
     def git(self, *args: str) -> bytes:
         """Run git and return what it printed.
@@ -38,6 +45,20 @@ class GitReads:
         if run.returncode:
             raise GitError(run.stderr.decode(errors="replace"))
         return run.stdout
+
+    def _of_object(self, name: str, *args: str) -> bytes:
+        """Run git on an object; of one that is named by its id, it says the same forever, so it is only asked once."""
+        if not _ID.fullmatch(name):
+            return self.git(*args)
+        with self._lock:
+            kept = self._kept.get(args)
+        if kept is None:
+            kept = self.git(*args)
+            with self._lock:
+                if args not in self._kept and len(kept) <= self._room:
+                    self._kept[args] = kept
+                    self._room -= len(kept)
+        return kept
 
     def refs(self) -> dict[str, str]:
         """Every reference with the object that it names."""
@@ -89,14 +110,15 @@ class GitReads:
         Returns:
             The tree's id, and its entries in GitHub's form and git's order.
         """
-        tree = self.git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{tree}}").decode().strip()
+        args = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{tree}}")
+        tree = self._of_object(name, *args).decode().strip()
         flags = ["-r", "-t"] if recursive else []
-        lines = self.git("ls-tree", "-l", "-z", *flags, tree).split(b"\0")[:-1]
+        lines = self._of_object(tree, "ls-tree", "-l", "-z", *flags, tree).split(b"\0")[:-1]
         return tree, [_entry(line) for line in lines]
 
     def blob(self, name: str) -> bytes:
         """Read a blob's content."""
-        return self.git("cat-file", "blob", name)
+        return self._of_object(name, "cat-file", "blob", name)
 
     def compare(self, base: str, head: str) -> tuple[str, int, int]:
         """Say how `head` stands to `base`: the status, and by how many commits it is ahead and behind.

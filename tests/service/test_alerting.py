@@ -14,7 +14,8 @@ from shared.core.alert_book import LEASE
 from shared.core.names import ALERTS, CURRENT, SUMMARY, timestamp
 from shared.core.summary import parse_summary, summary_bytes
 from shared.errors import PausedError, UnavailableError
-from shared.service.alerting import LEAST_SECONDS, SECONDS, WEBHOOK_SECONDS
+from shared.service.afterwards import SECONDS, WEBHOOK_SECONDS
+from shared.service.alerting import LEAST_SECONDS
 from tests.core.test_letters import SAFE, SPELT
 from tests.core.test_plain_text import HOSTILE
 from tests.fakes.breaking_store import BreakingStore, Killed
