@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from shared import admission, reading, web
-from shared.core.auth import bearer_digest
+from shared.core.auth import bearer_token, key_digest
 from shared.core.canonical import parse_object
 from shared.errors import InputError
 
@@ -53,7 +53,7 @@ def _record(call: web.Call) -> web.Reply:
 def _report(call: web.Call) -> web.Reply:
     authorization = call.header("Authorization")
     settings, puller = admission.require_puller(authorization)
-    key = bearer_digest(str(authorization))
+    key = key_digest(str(bearer_token(authorization)))
     report = parse_object(call.body(MAX_REPORT_BYTES), what="the report")
     reading.accept_report(settings, puller, report, key)
     return web.Reply(status=204)

@@ -14,7 +14,7 @@ from shared.errors import ConfigError, DeniedError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_BEARER = "Bearer "
+_BEARER = "bearer"
 _BASIC = "basic "
 _DIGEST_CHARS = 64
 _MAX_BASIC_CHARS = 4096
@@ -65,24 +65,20 @@ def authenticate_puller(authorization: str | None, hashes: Sequence[str]) -> str
         DeniedError: `PULLER_KEY_MISSING` or `PULLER_KEY_INVALID`.
         ConfigError: `PULLER_KEY_HASHES_INVALID`.
     """
-    if authorization is None or not authorization.startswith(_BEARER):
+    key = bearer_token(authorization)
+    if key is None:
         raise DeniedError("PULLER_KEY_MISSING", "send the puller's key as bearer token")
-    digest = bearer_digest(authorization)
+    digest = key_digest(key)
     matching = [puller for puller, known in map(_split, hashes) if hmac.compare_digest(digest, known)]
     if not matching:
         raise DeniedError("PULLER_KEY_INVALID", "the bearer token is no current puller's key")
     return matching[0]
 
 
-def bearer_digest(authorization: str) -> str:
-    """Return the SHA-256 of the key in a bearer token, hex."""
-    return key_digest(authorization.removeprefix(_BEARER).strip())
-
-
 def bearer_token(authorization: str | None) -> str | None:
-    """Return the token of a header `Authorization`; None when it holds no bearer token."""
+    """Return the token of a header `Authorization` (RFC 6750; the scheme in any case); None when it holds no bearer token."""
     scheme, _, token = (authorization or "").partition(" ")
-    return token.strip() or None if scheme.lower() == _BEARER.strip().lower() else None
+    return token.strip() or None if scheme.lower() == _BEARER else None
 
 
 def puller_ids(hashes: Sequence[str]) -> tuple[str, ...]:
