@@ -306,9 +306,9 @@ def test_the_metadata_server_is_asked_directly_whatever_proxies_are_set(monkeypa
     clock = FakeClock()
     with token_endpoint(200, GOOD) as (url, asked):
         host = url.removeprefix("http://").removesuffix("/token")
-        assert Bearer(MetadataServer(host, clock), clock).token() == SECRET
+        assert Bearer(MetadataServer(host, TOKENS, clock), clock).token() == SECRET
     assert asked == ["Google /computeMetadata/v1/instance/service-accounts/default/token"]
-    assert refused(MetadataServer(host, clock)).code == "STORE_UNAVAILABLE"
+    assert refused(MetadataServer(host, TOKENS, clock)).code == "STORE_UNAVAILABLE"
 
 
 # Google's own library
