@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from shared.adapters.signer import Ed25519Signer
+    from shared.config import GoogleCloud
     from shared.model import Trust
     from shared.ports import Alert, Clock, Deferral, Judge, Nudge, Store, Together
     from shared.service.alerting import Watch
@@ -229,15 +230,15 @@ def deferral(found: Settings) -> Deferral | None:
         return None
     found.need("DEFERRED_POLL_URL", "DEFERRED_CALLER")
     caller, poll_url = str(found.deferred_caller), str(found.deferred_poll_url)
-    return _deferral(found.deferred_queue, poll_url, caller, found.lock_ttl_seconds)
+    return _deferral(found.deferred_queue, poll_url, caller, found.lock_ttl_seconds, google_cloud())
 
 
 @lru_cache(maxsize=2)
-def _deferral(queue: str, poll_url: str, caller: str, seconds: float) -> Deferral:
+def _deferral(queue: str, poll_url: str, caller: str, seconds: float, cloud: GoogleCloud) -> Deferral:
     from shared.adapters.cloud_tasks import PollTask, open_cloud_tasks
 
     task = PollTask(queue=queue, url=poll_url, caller=caller, seconds=seconds)
-    return open_cloud_tasks(task, google_cloud(), clock())
+    return open_cloud_tasks(task, cloud, clock())
 
 
 def alert(found: Settings) -> Alert | None:
