@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from shared import admission, calls, log, web
@@ -45,9 +46,11 @@ def _receive(call: web.Call) -> web.Reply:
 
 def _converge(settings: Settings, push: Push, hook: int | None, use: Use) -> web.Reply:
     asked = calls.Asked(push=push, hook=hook, uses=(use,))
+    started = time.monotonic()
     try:
         outcome = calls.synchronise(settings, calls.WEBHOOK_SECONDS, Trigger.WEBHOOK, asked)
     except DeadlineError as error:
+        calls.ask_for_poll(settings, push.after, time.monotonic() - started)
         return web.Reply(status=202, body={"status": "deferred", "code": error.code})
     if outcome.status is Status.REJECTED:
         body = {**sync_answer(outcome), "error": "Validation failed", "details": rejections(outcome.withheld)}

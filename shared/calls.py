@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 WEBHOOK_SECONDS = 8.0
 """GitHub waits 10 s for an answer."""
+ANSWER_SECONDS = 9.2
+"""After which a webhook is answered at the latest, with what is asked for then."""
+DEFERRING_SECONDS = 1.2
 OPERATOR_SECONDS = 25.0
 
 _SHA_CHARS = 40
@@ -58,6 +61,26 @@ def synchronise(
         return synchronise(replace(built, uses=asked.uses), command, deadline)
 
     return _under_trust(found, seconds, run, trigger)
+
+
+def ask_for_poll(found: Settings, head: CommitSha, elapsed_seconds: float) -> None:
+    """Ask for the poll that finishes what a webhook could not, where there is a queue for it; never fails.
+
+    Args:
+        found: The settings.
+        head: What the branch should come to: deliveries of one push ask for one poll.
+        elapsed_seconds: How long GitHub has waited by now.
+    """
+    seconds = max(0.0, min(DEFERRING_SECONDS, ANSWER_SECONDS - elapsed_seconds))
+    try:
+        deferral = wiring.deferral(found)
+        if deferral is None:
+            return
+        deferral(f"poll-{head}", seconds)
+    except SkillSyncError as error:
+        log.warning("The poll could not be asked for", code=error.code)
+    else:
+        log.info("A poll was asked for", head=head)
 
 
 def note_ping(found: Settings, use: Use) -> None:

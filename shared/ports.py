@@ -48,7 +48,6 @@ class Store(Protocol):
 
     def get(self, name: str) -> StoredObject | None:
         """Read one object; None when it does not exist."""
-        ...
 
     def put(self, name: str, data: bytes, *, if_generation: int) -> int:
         """Write one object whole.
@@ -65,15 +64,12 @@ class Store(Protocol):
             ConflictError: `GENERATION_MISMATCH`, another generation is current. It may be this very call's own first
                 attempt whose answer was lost: compare the bytes.
         """
-        ...
 
     def delete(self, name: str, *, if_generation: int) -> None:
         """Delete one object at that generation; ConflictError `GENERATION_MISMATCH` when another, or none, is current."""
-        ...
 
     def list(self, prefix: str, *, after: str = "", limit: int = 1000) -> list[StoredName]:
         """List names that begin with `prefix` and sort (by bytes) behind `after`, in order, at most `limit` (1 to 1,000)."""
-        ...
 
 
 class Source(Protocol):
@@ -87,19 +83,15 @@ class Source(Protocol):
 
     def head(self, known: CommitSha | None) -> CommitSha:
         """Read the branch head now. `known` lets the source answer "not modified" cheaply; the answer is the same."""
-        ...
 
     def listing(self, commit: CommitSha) -> list[TreeEntry]:
         """List every entry of the commit's tree, folders included, in git's order."""
-        ...
 
     def blobs(self, commit: CommitSha, entries: Sequence[TreeEntry]) -> Mapping[BlobId, bytes]:
         """Read the contents of these file entries of that commit, and of no others."""
-        ...
 
     def compare(self, base: CommitSha, head: CommitSha) -> Standing:
         """Say how `head` stands to `base`: AHEAD when it descends from it; UNKNOWN when that cannot be told."""
-        ...
 
 
 class Quota(Protocol):
@@ -110,11 +102,9 @@ class Quota(Protocol):
 
     def blocked_until(self) -> datetime | None:
         """Return the time (UTC) before which the API is not asked, None when it may be asked."""
-        ...
 
     def block(self, until: datetime) -> None:
         """Stay away until then; an earlier time than the known one changes nothing."""
-        ...
 
 
 class Tokens(Protocol):
@@ -122,7 +112,6 @@ class Tokens(Protocol):
 
     def __call__(self, token: str) -> Mapping[str, object]:
         """Return a token's claims; DeniedError, UnavailableError `OIDC_KEYS_UNAVAILABLE`."""
-        ...
 
 
 class Hooks(Protocol):
@@ -141,7 +130,6 @@ class Hooks(Protocol):
             UnavailableError: as for `Source`.
             RejectedError: as for `Source`.
         """
-        ...
 
 
 class Judge(Protocol):
@@ -153,7 +141,6 @@ class Judge(Protocol):
 
     def prepare(self) -> None:
         """Begin to start up, where that takes time, and return at once; never fails."""
-        ...
 
     def __call__(self, cases: Sequence[Case], seconds: float) -> list[Verdict]:
         """Judge these cases, in order.
@@ -166,7 +153,6 @@ class Judge(Protocol):
             UnavailableError: `JUDGE_TOO_SLOW`, not all of them were judged in that time; `JUDGE_UNAVAILABLE`, there is
                 no process to judge in. Neither says anything about a case.
         """
-        ...
 
 
 class Signer(Protocol):
@@ -175,11 +161,9 @@ class Signer(Protocol):
     @property
     def key_id(self) -> str:
         """The key's name: SHA-256 of the raw public key, hex."""
-        ...
 
     def sign(self, message: bytes) -> bytes:
         """Sign with Ed25519 (RFC 8032); 64 bytes."""
-        ...
 
 
 class Nudge(Protocol):
@@ -191,7 +175,25 @@ class Nudge(Protocol):
 
     def __call__(self, envelope: bytes) -> None:
         """Send the signed pointer's envelope to all pullers at once."""
-        ...
+
+
+class Deferral(Protocol):
+    """Asks for a poll at once, since a call's own time is over.
+
+    That it comes is not promised; the scheduler's next one does.
+    """
+
+    def __call__(self, name: str, seconds: float) -> None:
+        """Ask for it; when it was asked for under that name not long ago, nothing more is needed.
+
+        Args:
+            name: What is to be finished, in letters, digits and hyphens.
+            seconds: How long the caller can wait.
+
+        Raises:
+            UnavailableError: `DEFERRAL_UNAVAILABLE`, `DEFERRAL_TOO_SLOW`; it may have been asked for all the same.
+            RejectedError: `DEFERRAL_DENIED`, `DEFERRAL_NOT_FOUND`, `DEFERRAL_REFUSED`; a person must act.
+        """
 
 
 class Probe(Protocol):
@@ -207,7 +209,6 @@ class Probe(Protocol):
         Args:
             seconds: How long all of it may take.
         """
-        ...
 
 
 class AuditSession(Protocol):
@@ -215,7 +216,6 @@ class AuditSession(Protocol):
 
     def state(self) -> GraphState:
         """Read how far the graph was fed, and the highest pointer that it remembers."""
-        ...
 
     def write(self, batch: Batch, *, at: tuple[int, int]) -> None:
         """Write a batch and move on, in one transaction; what is there already is not written again.
@@ -227,7 +227,6 @@ class AuditSession(Protocol):
         Raises:
             ConflictError: `AUDIT_MOVED`, it stands elsewhere: somebody else has fed it, or it was taken back in time.
         """
-        ...
 
 
 class Audit(Protocol):
@@ -239,7 +238,6 @@ class Audit(Protocol):
 
     def open(self, seconds: float) -> AbstractContextManager[AuditSession]:
         """Connect; nothing that is done with the session ends later than so many seconds from now."""
-        ...
 
 
 class Alert(Protocol):
@@ -252,11 +250,9 @@ class Alert(Protocol):
     @property
     def addresses(self) -> frozenset[str]:
         """The fingerprints of all addresses."""
-        ...
 
     def prepare(self) -> None:
         """Find out, once, which addresses nothing can be sent to, and log their numbers; never fails."""
-        ...
 
     def __call__(self, letters: Sequence[Letter], seconds: float) -> list[frozenset[str]]:
         """Send each letter to its own addresses, to all of these side by side.
@@ -270,7 +266,6 @@ class Alert(Protocol):
         Returns:
             For each letter the addresses that took it.
         """
-        ...
 
 
 class Clock(Protocol):
@@ -278,15 +273,12 @@ class Clock(Protocol):
 
     def now(self) -> datetime:
         """Wall-clock time in UTC."""
-        ...
 
     def monotonic(self) -> float:
         """Seconds that never go back, for deadlines."""
-        ...
 
     def sleep(self, seconds: float) -> None:
         """Wait that long."""
-        ...
 
 
 class Together(Protocol):
@@ -294,4 +286,3 @@ class Together(Protocol):
 
     def __call__(self, calls: Sequence[Callable[[], T]]) -> list[T]:
         """Run all calls, wait for all of them, return their results in order; the first call's error is raised."""
-        ...

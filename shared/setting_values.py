@@ -15,6 +15,8 @@ MAX_ALERT_URLS = 20
 # As apprise itself tells them apart: commas may also stand inside of one.
 _BETWEEN_ALERT_URLS = re.compile(r"[\s,;]+(?=[a-z0-9]{1,32}://)", re.IGNORECASE)
 _PEM_BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----\n[^-]*\n-----END \1-----")
+_QUEUE = re.compile(r"projects/[a-zA-Z0-9:.-]+/locations/[a-z0-9-]+/queues/[a-zA-Z0-9-]{1,100}")
+_SERVICE_ACCOUNT = re.compile(r"[a-z0-9.-]{1,100}@[a-z0-9.:-]{1,100}\.gserviceaccount\.com")
 _WORKFLOW = re.compile(r"\.github/workflows/[^/\s@]{1,100}\.ya?ml")
 _ALERT_URL = re.compile(r"[a-z0-9]{1,32}://[^\s\x00-\x1f\x7f]+", re.IGNORECASE)
 
@@ -88,10 +90,31 @@ def web_urls(value: str) -> tuple[str, ...]:
 def issuer(value: str) -> str:
     """Read the address of an issuer of tokens. Its keys are believed, so nobody on the way may change them."""
     url = value.strip().rstrip("/")
-    loopback = url.startswith(("http://127.0.0.1:", "http://localhost:"))
-    if not _is_web_url(url) or not (url.startswith("https://") or loopback) or "?" in url:
+    if not _is_private_way(url):
         raise ValueError("an address such as https://HOST/PATH, without user, query and fragment")
     return url
+
+
+def poll_url(value: str) -> str:
+    """Read the address of the poll. A token goes there, so nobody on the way may read it."""
+    url = value.strip()
+    if not _is_private_way(url) or urlsplit(url).path != "/api/poll":
+        raise ValueError("an address such as https://HOST/api/poll, without user, query and fragment")
+    return url
+
+
+def task_queue(value: str) -> str:
+    """Read the whole name of a queue of Cloud Tasks."""
+    if not _QUEUE.fullmatch(value.strip()):
+        raise ValueError("a name such as projects/PROJECT/locations/REGION/queues/NAME")
+    return value.strip()
+
+
+def service_account(value: str) -> str:
+    """Read the address of a service account of Google's."""
+    if not _SERVICE_ACCOUNT.fullmatch(value.strip()):
+        raise ValueError("an address such as NAME@PROJECT.iam.gserviceaccount.com")
+    return value.strip()
 
 
 def workflow(value: str) -> str:
@@ -137,6 +160,11 @@ def _is_web_url(text: str) -> bool:
     except ValueError:  # a port that is none, or a bracket too few
         return False
     return plain and named and "@" not in parts.netloc and "#" not in text
+
+
+def _is_private_way(url: str) -> bool:
+    loopback = url.startswith(("http://127.0.0.1:", "http://localhost:"))
+    return _is_web_url(url) and (url.startswith("https://") or loopback) and "?" not in url
 
 
 def layouts(value: str) -> tuple[str, ...]:

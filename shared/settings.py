@@ -23,11 +23,14 @@ from shared.setting_values import (
     one_or_two,
     pems,
     poll_auth,
+    poll_url,
     positive_int,
     positive_seconds,
     repository_id,
     root,
     secrets,
+    service_account,
+    task_queue,
     text,
     tokens,
     validation,
@@ -39,7 +42,6 @@ from shared.setting_values import (
 
 if TYPE_CHECKING:
     from shared.core.rules import ValidationPolicy, VersionPolicy
-
 
 _secret = partial(_setting, secret=True)
 
@@ -179,6 +181,20 @@ class Settings:
     lock_ttl_seconds: float = _setting(
         "DEPLOYMENT_LOCK_TTL", positive_seconds, "300", "cloud", "Seconds that one poll may take."
     )
+    deferred_queue: str | None = _setting(
+        "DEFERRED_QUEUE",
+        task_queue,
+        None,
+        "cloud",
+        "Cloud Tasks queue by which a webhook that is not finished in time asks for the poll at once, such as "
+        "`projects/P/locations/L/queues/Q`; unset, the next poll finishes it.",
+    )
+    deferred_poll_url: str | None = _setting(
+        "DEFERRED_POLL_URL", poll_url, None, "cloud", "Where that queue polls: `https://HOST/api/poll`."
+    )
+    deferred_caller: str | None = _setting(
+        "DEFERRED_CALLER", service_account, None, "cloud", "The service account as which it polls: the scheduler's."
+    )
     max_skill_file_bytes: int = _setting(
         "MAX_SKILL_SIZE_BYTES", positive_int, "102400", "cloud", "Largest SKILL.md, in bytes."
     )
@@ -239,7 +255,6 @@ class Settings:
     pull_interval_seconds: float = _setting(
         "PULL_INTERVAL_SECONDS", positive_seconds, "2", "volume", "Seconds between two looks at the pointer."
     )
-
     gateway_probe: str | None = _setting(
         "GATEWAY_PROBE",
         text,
@@ -256,11 +271,7 @@ class Settings:
         "What becomes of installed files that somebody changed: `repair` or `report`.",
     )
     puller_port: int | None = _setting(
-        "PULLER_PORT",
-        positive_int,
-        None,
-        "volume",
-        "Port on 127.0.0.1 where the puller tells its state; unset, none.",
+        "PULLER_PORT", positive_int, None, "volume", "Port on 127.0.0.1 where the puller tells its state; unset, none."
     )
 
     @property

@@ -41,7 +41,11 @@ _UNREACHABLE = (
     "or Railway's TCP proxy)"
 )
 _STORES = ("gs://", "sqlite://")
-_TOGETHER = (("NEO4J_URI", "NEO4J_PASSWORD"), ("GITHUB_APP_ID", "GITHUB_APP_KEY"))
+_TOGETHER = (
+    ("NEO4J_URI", "NEO4J_PASSWORD"),
+    ("GITHUB_APP_ID", "GITHUB_APP_KEY"),
+    ("DEFERRED_QUEUE", "DEFERRED_POLL_URL", "DEFERRED_CALLER"),
+)
 
 
 def check_start(function: str) -> None:
@@ -72,9 +76,11 @@ def _problems(function: str, found: Settings) -> Iterator[tuple[str, str]]:
     for name in NEEDED.get(function, ()):
         if not found.is_given(name):
             yield name, f"not set (nor {name}_FILE)"
-    for one, other in (*_TOGETHER, *((b, a) for a, b in _TOGETHER)):
-        if found.is_given(one) and not found.is_given(other):
-            yield other, f"not set, but {one} is; they go together"
+    for group in _TOGETHER:
+        given = [name for name in group if found.is_given(name)]
+        missing = [name for name in group if not found.is_given(name)] if given else []
+        for name in missing:
+            yield name, f"not set, but {' and '.join(given)} {'is' if len(given) == 1 else 'are'}; they go together"
     yield from _contradictions(function, found)
     yield from _trust_mismatch(found)
 

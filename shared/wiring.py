@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from shared.adapters.signer import Ed25519Signer
+    from shared.config import GoogleCloud
     from shared.model import Trust
-    from shared.ports import Alert, Clock, Judge, Nudge, Store, Together
+    from shared.ports import Alert, Clock, Deferral, Judge, Nudge, Store, Together
     from shared.service.alerting import Watch
     from shared.service.context import Context, Deadline
     from shared.service.trust import TrustChain
@@ -217,6 +218,27 @@ def nudge(found: Settings) -> Nudge | None:
     from shared.adapters.http_nudge import HttpNudge
 
     return HttpNudge(found.nudge_urls)
+
+
+def deferral(found: Settings) -> Deferral | None:
+    """Return what asks for a poll at once; None when `DEFERRED_QUEUE` names no queue.
+
+    Raises:
+        ConfigError: `CONFIG_MISSING`, what belongs to the queue is not given.
+    """
+    if found.deferred_queue is None:
+        return None
+    found.need("DEFERRED_POLL_URL", "DEFERRED_CALLER")
+    caller, poll_url = str(found.deferred_caller), str(found.deferred_poll_url)
+    return _deferral(found.deferred_queue, poll_url, caller, found.lock_ttl_seconds, google_cloud())
+
+
+@lru_cache(maxsize=2)
+def _deferral(queue: str, poll_url: str, caller: str, seconds: float, cloud: GoogleCloud) -> Deferral:
+    from shared.adapters.cloud_tasks import PollTask, open_cloud_tasks
+
+    task = PollTask(queue=queue, url=poll_url, caller=caller, seconds=seconds)
+    return open_cloud_tasks(task, cloud, clock())
 
 
 def alert(found: Settings) -> Alert | None:

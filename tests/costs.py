@@ -134,7 +134,7 @@ class Month:
 
 
 def _described(function: str) -> dict[str, object]:
-    described: dict[str, object] = yaml.load(FUNCTIONS.read_text(), Loader=yaml.CSafeLoader)["functions"][function]
+    described: dict[str, object] = yaml.CSafeLoader(FUNCTIONS.read_text()).get_single_data()["functions"][function]
     return described
 
 

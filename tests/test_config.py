@@ -20,6 +20,8 @@ NAMES = [field.metadata["name"] for field in fields(Settings)]
 ONE, TWO, THREE = "a" * 32, "b" * 40, "c" * 32
 WHERE = ("http://a:8080/nudge", "https://b/x?y=1", "http://[::1]:1/")
 ALERTED = ("json://a/b", "slack://A/B/C/#x,#y", "mailto://u:p@h?to=a@b,c@d")
+QUEUE = "projects/octo-skills/locations/us-central1/queues/deferred"
+CALLER = "scheduler@octo-skills.iam.gserviceaccount.com"
 PEM = "-----BEGIN RSA PRIVATE KEY-----\nabc+/=\ndef\n-----END RSA PRIVATE KEY-----"
 SECRET_LISTS = {"GITHUB_WEBHOOK_SECRET": "webhook_secrets", "MANUAL_SYNC_API_KEY": "api_keys"}
 
@@ -60,6 +62,16 @@ def test_without_anything_set_the_documented_defaults_hold() -> None:
         ("OIDC_WORKFLOW", ".github/workflows/skills.yml", ".github/workflows/skills.yml"),
         ("GITHUB_REPOSITORY_ID", "4711", "4711"),
         ("DEPLOYMENT_LOCK_TTL", "120", 120.0),
+        ("DEFERRED_QUEUE", f" {QUEUE}\n", QUEUE),
+        (
+            "DEFERRED_QUEUE",
+            "projects/example.com:p/locations/l/queues/Q-1",
+            "projects/example.com:p/locations/l/queues/Q-1",
+        ),
+        ("DEFERRED_POLL_URL", "https://poll.example/api/poll\n", "https://poll.example/api/poll"),
+        ("DEFERRED_POLL_URL", "http://127.0.0.1:8080/api/poll", "http://127.0.0.1:8080/api/poll"),
+        ("DEFERRED_CALLER", CALLER, CALLER),
+        ("DEFERRED_CALLER", "1-compute@developer.gserviceaccount.com", "1-compute@developer.gserviceaccount.com"),
         ("MAX_SKILL_SIZE_BYTES", "1", 1),
         ("VALIDATION_POLICY", "all_or_nothing", ValidationPolicy.ALL_OR_NOTHING),
         ("VERSION_POLICY", "strict", VersionPolicy.STRICT),
@@ -109,6 +121,7 @@ def test_an_empty_value_counts_as_not_set(name: str) -> None:
 
 
 GOOD = {
+    "DEFERRED_QUEUE": QUEUE,
     "STORE_URI": "sqlite:///x",
     "SIGNING_KEY": "c2VlZA==",
     "MAX_SKILL_SIZE_BYTES": "5",
@@ -310,6 +323,26 @@ def test_a_refusal_never_repeats_the_value(name: str) -> None:
             for text in ("skills.yml", ".github/workflows/../x.yml", ".github/workflows/x.yml@main")
         ],
         *[("GITHUB_REPOSITORY_ID", text) for text in ("0", "octo/skills", "-1")],
+        *[
+            ("DEFERRED_QUEUE", text)
+            for text in ("deferred", f"/{QUEUE}", f"{QUEUE}/tasks/1", f"{QUEUE}?x", "//queues/q")
+        ],
+        *[
+            ("DEFERRED_QUEUE", text)
+            for text in (f"{QUEUE}\r\nX: y", QUEUE.replace("deferred", "../q"), QUEUE + "q" * 99)
+        ],
+        *[
+            ("DEFERRED_POLL_URL", text)
+            for text in ("https://h/", "https://h/api/poll/", "https://h/api/poll?x", "/api/poll")
+        ],
+        *[
+            ("DEFERRED_POLL_URL", text)
+            for text in ("http://h/api/poll", "https://u:p@h/api/poll", "https://h/api/poll#x")
+        ],
+        *[
+            ("DEFERRED_CALLER", text)
+            for text in ("ada@example.com", "x", "a b@p.iam.gserviceaccount.com", f"{CALLER}.evil")
+        ],
     ],
 )
 def test_a_value_that_means_nothing_is_refused(name: str, text: str) -> None:

@@ -25,13 +25,20 @@ FRAMEWORK = Path(sys.executable).parent / "functions-framework"
 GRAPH = {"NEO4J_URI": "neo4j+s://graph.example", "NEO4J_PASSWORD": "graph-password"}
 PRIVATE = {**GRAPH, "NEO4J_URI": "bolt+s://neo4j.Railway.Internal:7687"}
 PEM = "-----BEGIN PRIVATE KEY-----\nabc\n-----END PRIVATE KEY-----"
+DEFERRING = {
+    "DEFERRED_QUEUE": "projects/octo-skills/locations/us-central1/queues/deferred",
+    "DEFERRED_POLL_URL": "https://poll.example/api/poll",
+    "DEFERRED_CALLER": "scheduler@octo-skills.iam.gserviceaccount.com",
+}
 TAKES_TOKENS = {"OIDC_AUDIENCE": "https://app.example"}
 
 
 @pytest.fixture
 def whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """Settings with which every function starts, and nothing else in the environment that would count."""
-    for name in [name for name in os.environ if name.startswith(("NEO4J", "GITHUB", "OIDC", "K_SERVICE", "POLL"))]:
+    for name in [
+        name for name in os.environ if name.startswith(("NEO4J", "GITHUB", "OIDC", "K_SERVICE", "POLL", "DEFERRED"))
+    ]:
         monkeypatch.delenv(name)
     settings = whole_settings(tmp_path / "origin", tmp_path / "objects.db")
     for name, value in settings.items():
@@ -53,7 +60,7 @@ def problems_of(function: str, capsys: pytest.CaptureFixture[str]) -> list[str]:
 def change(monkeypatch: pytest.MonkeyPatch, changes: Mapping[str, str | None]) -> None:
     for name, value in changes.items():
         if value is None:
-            monkeypatch.delenv(name)
+            monkeypatch.delenv(name, raising=False)
         else:
             monkeypatch.setenv(name, value)
 
@@ -90,6 +97,21 @@ CONTRADICTIONS = [
     ("poll", {"NEO4J_PASSWORD": GRAPH["NEO4J_PASSWORD"]}, ["NEO4J_URI: not set, but NEO4J_PASSWORD is"]),
     ("webhook", {"GITHUB_APP_ID": "12"}, ["GITHUB_APP_KEY: not set, but GITHUB_APP_ID is"]),
     ("webhook", {"GITHUB_APP_KEY": PEM}, ["GITHUB_APP_ID: not set, but GITHUB_APP_KEY is"]),
+    (
+        "webhook",
+        {"DEFERRED_QUEUE": DEFERRING["DEFERRED_QUEUE"]},
+        ["DEFERRED_POLL_URL: not set, but DEFERRED_QUEUE is;", "DEFERRED_CALLER: not set, but DEFERRED_QUEUE is;"],
+    ),
+    (
+        "app",
+        {**DEFERRING, "DEFERRED_QUEUE": None},
+        ["DEFERRED_QUEUE: not set, but DEFERRED_POLL_URL and DEFERRED_CALLER are; they go together"],
+    ),
+    (
+        "app",
+        {**DEFERRING, "DEFERRED_CALLER": "ada@example.com"},
+        ["DEFERRED_CALLER: expected an address such as NAME@"],
+    ),
     (
         "sync",
         {**TAKES_TOKENS, "GITHUB_BRANCH": None},
@@ -141,6 +163,8 @@ def test_what_contradicts_is_refused_by_name(
         ("poll", {"POLL_AUTH": "iam", "MANUAL_SYNC_API_KEY": None}),
         ("webhook", {"GITHUB_APP_ID": "12", "GITHUB_APP_KEY": PEM}),
         ("sync", TAKES_TOKENS),
+        ("webhook", DEFERRING),
+        ("app", DEFERRING),
         ("webhook", {"K_SERVICE": "webhook", "STORE_URI": "gs://bucket/prefix"}),
         ("app", {"GITHUB_WEBHOOK_SECRET": None, "PULLER_KEY_HASHES": None}),
         ("validate", {"STORE_URI": None, "SIGNING_KEY": None, "TRUST_ANCHOR": None, "GITHUB_BRANCH": None}),

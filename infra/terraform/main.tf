@@ -4,7 +4,10 @@ locals {
   services = toset(concat([
     "artifactregistry", "cloudbuild", "cloudfunctions", "cloudresourcemanager", "cloudscheduler", "iam", "logging",
     "monitoring", "run", "secretmanager", "storage",
-  ], var.billing_account == "" ? [] : ["billingbudgets"]))
+    ],
+    var.billing_account == "" ? [] : ["billingbudgets"],
+    anytrue([for each in var.channels : each.deferred_queue]) ? ["cloudtasks"] : [],
+  ))
 }
 
 resource "google_project_service" "of" {

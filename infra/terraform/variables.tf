@@ -42,6 +42,7 @@ variable "channels" {
     `layout`: `each` deploys every function by itself, and `app` beside them as the operators' one address; `app` alone saves
     cold starts, and keeps only the poll apart, since only the scheduler may call that one.
     `polling_interval_min`, `deployment_lock_ttl`: the settings of those names.
+    `deferred_queue`: whether a webhook that is not finished in time asks for the poll at once, by a queue of Cloud Tasks.
     `settings`: further settings of the functions, by their environment names.
     `min_instances`: instances kept warm, by function, against cold starts; they cost money while idle.
     `operators`: who may write `trust/` and collect garbage, such as `user:ada@example.com`.
@@ -58,6 +59,7 @@ variable "channels" {
     layout               = optional(string, "each")
     polling_interval_min = optional(number, 5)
     deployment_lock_ttl  = optional(number, 300)
+    deferred_queue       = optional(bool, false)
     settings             = optional(map(string), {})
     min_instances        = optional(map(number), {})
     operators            = optional(set(string), [])

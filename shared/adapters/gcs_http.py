@@ -20,7 +20,7 @@ from shared.adapters.tls import tls_context
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from shared.adapters.gcs_credentials import Bearer
+    from shared.adapters.google_tokens import Bearer
     from shared.ports import Clock
 
 T = TypeVar("T")

@@ -13,14 +13,15 @@ from __future__ import annotations
 import re
 import string
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from shared.adapters.clock import SystemClock
-from shared.adapters.gcs_border import FOREIGN, fault, is_mismatch, is_missing_object
-from shared.adapters.gcs_credentials import Bearer, DefaultCredentials, MetadataServer
+from shared.adapters.gcs_border import FOREIGN, denied, fault, is_mismatch, is_missing_object
 from shared.adapters.gcs_http import GcsHttp, Limits
 from shared.adapters.gcs_objects import GcsObjects
+from shared.adapters.google_tokens import Purpose, open_bearer
 from shared.core.names import check_name, is_name
 from shared.errors import ConfigError, ConflictError, InputError
 
@@ -38,6 +39,11 @@ _URI = re.compile(r"gs://([a-z0-9][a-z0-9._-]{1,220}[a-z0-9])(?:/(.*))?")
 _NAME_TEXT = re.compile(r"[A-Za-z0-9._/-]*")
 _NAME_CHARS: Final = sorted(string.ascii_letters + string.digits + "-./_")
 _BEHIND_ALL: Final = "~"  # sorts behind every character of a name
+TOKENS: Final = Purpose(
+    scope="https://www.googleapis.com/auth/devstorage.read_write",
+    denied=partial(denied, "the store"),
+    unavailable="STORE_UNAVAILABLE",
+)
 
 
 def open_gcs(
@@ -64,18 +70,12 @@ def open_gcs(
     clock, limits = clock or SystemClock(), limits or Limits()
     http = GcsHttp(
         cloud.emulator or _SERVICE,
-        bearer=None if cloud.emulator else _bearer(cloud, clock, open_transport),
+        bearer=None if cloud.emulator else open_bearer(cloud, TOKENS, clock, open_transport),
         clock=clock,
         limits=limits,
         open_transport=open_transport,
     )
     return GcsStore(GcsObjects(http, bucket, max_object_bytes=limits.max_object_bytes), prefix)
-
-
-def _bearer(cloud: GoogleCloud, clock: Clock, open_transport: Callable[[], httpx.BaseTransport] | None) -> Bearer:
-    if cloud.metadata_host is None:
-        return Bearer(DefaultCredentials(clock), clock)
-    return Bearer(MetadataServer(cloud.metadata_host, clock, open_transport), clock)
 
 
 def _place(uri: str) -> tuple[str, str]:

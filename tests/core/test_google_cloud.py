@@ -21,6 +21,11 @@ ON_CLOUD_RUN = {"K_SERVICE": "skill-sync-webhook"}
         ({"STORAGE_EMULATOR_HOST": "http://127.0.0.1:9/"}, GoogleCloud(emulator="http://127.0.0.1:9")),
         ({"STORAGE_EMULATOR_HOST": "https://gcs.example "}, GoogleCloud(emulator="https://gcs.example")),
         ({"STORAGE_EMULATOR_HOST": "localhost:9"}, GoogleCloud(emulator="http://localhost:9")),
+        ({"CLOUD_TASKS_EMULATOR_HOST": "localhost:9/"}, GoogleCloud(tasks_emulator="http://localhost:9")),
+        (
+            {"CLOUD_TASKS_EMULATOR_HOST": "http://h", "STORAGE_EMULATOR_HOST": ""},
+            GoogleCloud(tasks_emulator="http://h"),
+        ),
     ],
 )
 def test_what_the_environment_says_is_how_it_is_reached(environment: dict[str, str], found: GoogleCloud) -> None:

@@ -82,9 +82,9 @@ class Forge:
 
 
 @contextmanager
-def serving() -> Iterator[str]:
-    """Serve all functions on a port of this machine."""
-    server = make_server("127.0.0.1", 0, started()["app"], threaded=True)
+def serving(target: str = "app") -> Iterator[str]:
+    """Serve all functions, or one, on a port of this machine."""
+    server = make_server("127.0.0.1", 0, started()[target], threaded=True)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:

@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGE = "operations.md"
 PAGES = ("operations.md", "hot-reload-verification.md", "webhook-setup.md")
 ACTED_ON = re.compile(
-    r"(SOURCE|REPOSITORY|BRANCH|GITHUB|STORE|OBJECT|MANIFEST|SIGNING_KEY|TRUST|CONFIG|JUDGE|DEADLINE|AUDIT|RELEASE|STATE|GC)"
+    r"(SOURCE|REPOSITORY|BRANCH|GITHUB|STORE|OBJECT|MANIFEST|SIGNING_KEY|TRUST|CONFIG|JUDGE|DEADLINE|DEFERRAL|AUDIT|RELEASE|STATE|GC)"
     r"_[A-Z_]+|[A-Z]+_BUSY|NO_DEPLOYMENT|(PULLER|API)_KEY_[A-Z_]+|SIGNATURE_[A-Z]+|[a-z]+(_[a-z]+)+"
 )
 """Codes of what a person mends; what is left are answers to somebody who asked wrongly, and verdicts of rules."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from dataclasses import fields
 
 import pytest
@@ -87,6 +88,19 @@ def test_every_setting_that_the_log_hides_is_kept_as_a_secret(table: Table) -> N
 def test_what_the_module_sets_itself_stands_in_its_text(table: Table) -> None:
     text = (CONFIGURATION / "channel" / "functions.tf").read_text()
     assert [name for name in table["settings"]["set"] if not re.search(rf"^ +{name} +=", text, re.MULTILINE)] == []
+
+
+def test_who_serves_the_webhook_may_ask_for_a_poll_and_nobody_else(table: Table) -> None:
+    serving = {
+        name
+        for name in main.__all__
+        if any(route.path == "/webhook/github" for route in sys.modules[f"functions.{name}"].ROUTES)
+    }
+    assert {name for name, each in table["functions"].items() if each.get("defers")} == serving
+    (told,) = re.findall(
+        r"^- With `deferred_queue`, (.+) have `roles/", (CONFIGURATION / "README.md").read_text(), re.MULTILINE
+    )
+    assert set(re.findall(r"`(\w+)`", told)) == serving
 
 
 def test_functions_hold_only_secrets_that_exist(table: Table) -> None:

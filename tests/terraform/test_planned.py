@@ -61,6 +61,15 @@ def test_the_environment_of_each_function_is_one_that_it_reads(planned: list[dic
             settings.need("STORE_URI", "TRUST_ANCHOR", "SIGNING_KEY")
 
 
+def test_who_has_a_queue_is_told_of_its_own(planned: list[dict[str, Any]]) -> None:
+    given = {name: function["environment_variables"] for name, function in functions_of(planned).items()}
+    queues = {name: value for name, variables in given.items() if (value := variables.get("DEFERRED_QUEUE"))}
+    told = {name: load_settings({"DEFERRED_QUEUE": value}).deferred_queue for name, value in queues.items()}
+    assert told == {"staging-app": "projects/my-project/locations/us-central1/queues/skill-sync-staging-deferred"}
+    made = [each["change"]["after"] for each in planned if each["type"] == "google_cloud_tasks_queue"]
+    assert [(each["location"], each["name"]) for each in made] == [("us-central1", "skill-sync-staging-deferred")]
+
+
 def test_every_name_in_an_environment_is_a_setting_or_one_of_the_platforms(planned: list[dict[str, Any]]) -> None:
     settings = {each.metadata["name"] for each in load_settings({}).__dataclass_fields__.values()}
     names = {

@@ -80,6 +80,11 @@ resource "google_cloudfunctions2_function" "of" {
         # Who may poll is Cloud IAM's to say where nobody but the scheduler reaches the function.
         POLL_AUTH = each.value.caller == "scheduler" ? "iam" : "api_key"
       },
+      { for name, value in {
+        DEFERRED_QUEUE    = "projects/${var.project}/locations/${var.region}/queues/${local.queue}"
+        DEFERRED_POLL_URL = "${local.poll_url}/api/poll"
+        DEFERRED_CALLER   = google_service_account.scheduler.email
+      } : name => value if contains(local.defers, each.key) },
       { for secret in local.mounted[each.key] : "${secret}_FILE" => "${local.mounts[secret].folder}/value" },
     )
 

@@ -18,6 +18,7 @@ variable "config" {
     layout               = string
     polling_interval_min = number
     deployment_lock_ttl  = number
+    deferred_queue       = bool
     settings             = map(string)
     min_instances        = map(number)
     operators            = set(string)

@@ -9,6 +9,11 @@ mock_provider "google" {
       member = "serviceAccount:someone@octo-skills.iam.gserviceaccount.com"
     }
   }
+  mock_resource "google_storage_bucket" {
+    defaults = {
+      project_number = 123456789012
+    }
+  }
   mock_resource "google_cloudfunctions2_function" {
     defaults = {
       service_config = { uri = "https://other.example.com" }
@@ -18,6 +23,7 @@ mock_provider "google" {
     target = google_service_account.scheduler
     values = {
       email  = "scheduler@octo-skills.iam.gserviceaccount.com"
+      name   = "projects/octo-skills/serviceAccounts/scheduler@octo-skills.iam.gserviceaccount.com"
       member = "serviceAccount:scheduler@octo-skills.iam.gserviceaccount.com"
     }
   }
@@ -57,6 +63,7 @@ variables {
     layout               = "each"
     polling_interval_min = 10
     deployment_lock_ttl  = 200
+    deferred_queue       = false
     settings             = { VERSION_POLICY = "declared" }
     min_instances        = { release = 1 }
     operators            = ["group:ops@example.com"]
@@ -212,6 +219,7 @@ run "app_alone" {
       layout               = "app"
       polling_interval_min = 5
       deployment_lock_ttl  = 300
+      deferred_queue       = true
       settings             = {}
       min_instances        = {}
       operators            = []
@@ -226,5 +234,80 @@ run "app_alone" {
   assert {
     condition     = toset([for name, url in output.urls : url if name != "poll"]) == toset(["https://app.example.com"]) && output.urls.poll == "https://poll.example.com"
     error_message = "app answers for all but the poll"
+  }
+  assert {
+    condition     = keys(google_cloud_tasks_queue_iam_member.deferring) == ["app"] && keys(google_service_account_iam_member.deferring) == ["app"]
+    error_message = "in this layout app serves the webhook, so app alone may ask for a poll"
+  }
+}
+
+run "no_queue" {
+  command = plan
+  module {
+    source = "./channel"
+  }
+
+  assert {
+    condition     = length(google_cloud_tasks_queue.deferred) == 0 && length(google_cloud_tasks_queue_iam_member.deferring) == 0 && length(google_service_account_iam_member.deferring) == 0
+    error_message = "nobody gets a queue, or a right to it, who did not ask for one"
+  }
+  assert {
+    condition     = alltrue([for each in google_cloudfunctions2_function.of : alltrue([for name, _ in each.service_config[0].environment_variables : !startswith(name, "DEFERRED_")])])
+    error_message = "without a queue no function is told of one"
+  }
+}
+
+run "queue" {
+  command = plan
+  module {
+    source = "./channel"
+  }
+  variables {
+    config = {
+      trust_anchor         = "{}"
+      github_owner         = "octo"
+      github_repo          = "skills"
+      github_branch        = ""
+      github_app_id        = ""
+      optional_secrets     = []
+      neo4j_uri            = ""
+      layout               = "each"
+      polling_interval_min = 5
+      deployment_lock_ttl  = 300
+      deferred_queue       = true
+      settings             = {}
+      min_instances        = {}
+      operators            = []
+      callers              = ["allUsers"]
+    }
+  }
+
+  assert {
+    condition     = google_cloud_tasks_queue.deferred[0].rate_limits[0].max_concurrent_dispatches == 1 && google_cloud_tasks_queue.deferred[0].rate_limits[0].max_dispatches_per_second <= 0.2
+    error_message = "one poll at a time, and a few a minute"
+  }
+  assert {
+    condition     = google_cloud_tasks_queue.deferred[0].retry_config[0].max_attempts > 0 && google_cloud_tasks_queue.deferred[0].retry_config[0].max_attempts <= 5 && google_cloud_tasks_queue.deferred[0].retry_config[0].min_backoff == "10s"
+    error_message = "a poll that fails is tried again after a while, and not for ever"
+  }
+  assert {
+    condition     = keys(google_cloud_tasks_queue_iam_member.deferring) == ["app", "webhook"] && alltrue([for each in google_cloud_tasks_queue_iam_member.deferring : each.role == "roles/cloudtasks.enqueuer" && each.name == "skill-sync-staging-deferred"])
+    error_message = "who serves the webhook may add tasks to this queue, and nobody else"
+  }
+  assert {
+    condition     = keys(google_service_account_iam_member.deferring) == ["app", "webhook"] && alltrue([for each in google_service_account_iam_member.deferring : each.role == "roles/iam.serviceAccountUser" && each.service_account_id == google_service_account.scheduler.name])
+    error_message = "they may have a task call as the scheduler, and as nobody else"
+  }
+  assert {
+    condition     = [for name, each in google_cloudfunctions2_function.of : name if contains(keys(each.service_config[0].environment_variables), "DEFERRED_QUEUE")] == ["app", "webhook"]
+    error_message = "only who serves the webhook is told of the queue"
+  }
+  assert {
+    condition     = { for name, value in google_cloudfunctions2_function.of["webhook"].service_config[0].environment_variables : name => value if startswith(name, "DEFERRED_") } == { DEFERRED_QUEUE = "projects/octo-skills/locations/us-central1/queues/skill-sync-staging-deferred", DEFERRED_POLL_URL = "https://skill-sync-staging-poll-123456789012.us-central1.run.app/api/poll", DEFERRED_CALLER = "scheduler@octo-skills.iam.gserviceaccount.com" }
+    error_message = "they are told which queue, which poll, and as whom"
+  }
+  assert {
+    condition     = google_cloud_run_v2_service_iam_member.scheduler.name == "skill-sync-staging-poll" && google_cloud_run_v2_service_iam_member.scheduler.member == google_service_account.scheduler.member
+    error_message = "that caller may call the poll"
   }
 }

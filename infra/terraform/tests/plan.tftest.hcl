@@ -61,6 +61,27 @@ run "prod_alone" {
   }
 }
 
+run "services" {
+  command = plan
+
+  assert {
+    condition     = !contains(keys(google_project_service.of), "cloudtasks")
+    error_message = "a service that nobody uses is not switched on"
+  }
+}
+
+run "services_of_a_queue" {
+  command = plan
+  variables {
+    channels = { prod = merge(var.channels.prod, { deferred_queue = true }) }
+  }
+
+  assert {
+    condition     = contains(keys(google_project_service.of), "cloudtasks")
+    error_message = "a queue needs its service"
+  }
+}
+
 run "budget" {
   command = plan
   variables {

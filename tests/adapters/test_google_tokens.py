@@ -1,4 +1,4 @@
-"""Tokens for Google Cloud Storage: fetched once, replaced before they end, and never shown to anybody else."""
+"""Tokens for Google's services: fetched once, replaced before they end, and never shown to anybody else."""
 
 from __future__ import annotations
 
@@ -16,17 +16,16 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from shared.adapters.gcs_credentials import (
+from shared.adapters.gcs_http import Limits
+from shared.adapters.gcs_store import TOKENS, open_gcs
+from shared.adapters.google_tokens import (
     EARLY,
     PAUSES_SECONDS,
-    SCOPE,
     Bearer,
     DefaultCredentials,
     MetadataServer,
     Token,
 )
-from shared.adapters.gcs_http import Limits
-from shared.adapters.gcs_store import open_gcs
 from shared.core.google_cloud import GoogleCloud
 from shared.errors import RejectedError, SkillSyncError, UnavailableError
 from tests.fakes.clock import FakeClock
@@ -90,7 +89,7 @@ def clock() -> FakeClock:
 
 @pytest.fixture
 def bearer(metadata: Metadata, clock: FakeClock) -> Bearer:
-    return Bearer(MetadataServer(HOST, clock, metadata.open), clock)
+    return Bearer(MetadataServer(HOST, TOKENS, clock, metadata.open), clock)
 
 
 # the metadata server
@@ -103,7 +102,7 @@ def test_a_token_is_asked_for_as_the_metadata_server_wants_it(metadata: Metadata
         asked.url.copy_with(query=None)
         == "http://metadata.example/computeMetadata/v1/instance/service-accounts/default/token"
     )
-    assert dict(asked.url.params) == {"scopes": SCOPE}
+    assert dict(asked.url.params) == {"scopes": TOKENS.scope}
     assert asked.headers["metadata-flavor"] == "Google"
     assert asked.extensions["timeout"]["connect"] <= 1.0
     assert asked.extensions["timeout"]["read"] <= 3.0
@@ -307,9 +306,9 @@ def test_the_metadata_server_is_asked_directly_whatever_proxies_are_set(monkeypa
     clock = FakeClock()
     with token_endpoint(200, GOOD) as (url, asked):
         host = url.removeprefix("http://").removesuffix("/token")
-        assert Bearer(MetadataServer(host, clock), clock).token() == SECRET
+        assert Bearer(MetadataServer(host, TOKENS, clock), clock).token() == SECRET
     assert asked == ["Google /computeMetadata/v1/instance/service-accounts/default/token"]
-    assert refused(MetadataServer(host, clock)).code == "STORE_UNAVAILABLE"
+    assert refused(MetadataServer(host, TOKENS, clock)).code == "STORE_UNAVAILABLE"
 
 
 # Google's own library
@@ -342,7 +341,7 @@ def test_the_key_file_that_the_environment_names_gives_a_token_that_is_kept(
     clock = FakeClock()
     with token_endpoint(200, GOOD) as (url, asked):
         monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(key_file(tmp_path, private_key, url)))
-        bearer = Bearer(DefaultCredentials(clock), clock)
+        bearer = Bearer(DefaultCredentials(TOKENS, clock), clock)
         assert [bearer.token(), bearer.token()] == [SECRET, SECRET]
         assert len(asked) == 1
 
@@ -368,7 +367,7 @@ def test_an_endpoint_that_gives_no_token_is_told_by_what_helps(
 ) -> None:
     with token_endpoint(status, body) as (url, _):
         monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(key_file(tmp_path, private_key, url)))
-        error = refused(DefaultCredentials(FakeClock()))
+        error = refused(DefaultCredentials(TOKENS, FakeClock()))
     assert type(error) is kind
     assert error.code == ("STORE_DENIED" if kind is RejectedError else "STORE_UNAVAILABLE")
 
@@ -379,7 +378,7 @@ def test_an_endpoint_that_is_not_there_is_an_unavailable_store(
     with token_endpoint(200, GOOD) as (url, _):
         path = key_file(tmp_path, private_key, url)
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(path))
-    assert refused(DefaultCredentials(FakeClock())).code == "STORE_UNAVAILABLE"
+    assert refused(DefaultCredentials(TOKENS, FakeClock())).code == "STORE_UNAVAILABLE"
 
 
 @pytest.mark.parametrize("content", [None, "", "no JSON", "{}", '{"type": "service_account"}'])
