@@ -41,10 +41,12 @@ _UNREACHABLE = (
     "or Railway's TCP proxy)"
 )
 _STORES = ("gs://", "sqlite://")
+# What goes together, and which functions do without: the same addresses may be told to all of them, but secrets only to those
+# that use them.
 _TOGETHER = (
-    ("NEO4J_URI", "NEO4J_PASSWORD"),
-    ("GITHUB_APP_ID", "GITHUB_APP_KEY"),
-    ("DEFERRED_QUEUE", "DEFERRED_POLL_URL", "DEFERRED_CALLER"),
+    (("NEO4J_URI", "NEO4J_PASSWORD"), {"validate", "release"}),
+    (("GITHUB_APP_ID", "GITHUB_APP_KEY"), {"release"}),
+    (("DEFERRED_QUEUE", "DEFERRED_POLL_URL", "DEFERRED_CALLER"), set[str]()),
 )
 
 
@@ -76,8 +78,8 @@ def _problems(function: str, found: Settings) -> Iterator[tuple[str, str]]:
     for name in NEEDED.get(function, ()):
         if not found.is_given(name):
             yield name, f"not set (nor {name}_FILE)"
-    for group in _TOGETHER:
-        given = [name for name in group if found.is_given(name)]
+    for group, without in _TOGETHER:
+        given = [name for name in group if found.is_given(name) and function not in without]
         missing = [name for name in group if not found.is_given(name)] if given else []
         for name in missing:
             yield name, f"not set, but {' and '.join(given)} {'is' if len(given) == 1 else 'are'}; they go together"

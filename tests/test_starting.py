@@ -160,6 +160,8 @@ def test_what_contradicts_is_refused_by_name(
     ("function", "changes"),
     [
         ("poll", GRAPH),
+        ("release", {"NEO4J_URI": GRAPH["NEO4J_URI"], "GITHUB_APP_ID": "12"}),
+        ("validate", {"NEO4J_URI": GRAPH["NEO4J_URI"]}),
         ("poll", {"POLL_AUTH": "iam", "MANUAL_SYNC_API_KEY": None}),
         ("webhook", {"GITHUB_APP_ID": "12", "GITHUB_APP_KEY": PEM}),
         ("sync", TAKES_TOKENS),

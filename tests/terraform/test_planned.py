@@ -11,6 +11,7 @@ import pytest
 
 from functions import main
 from shared.config import load_settings
+from shared.starting import check_start
 from tests.fakes.trusted import anchor
 from tests.fakes.world import TRUST
 from tests.terraform.conftest import trust_anchor
@@ -29,11 +30,39 @@ VALUES = {
     "NEO4J_PASSWORD": "p" * 40,
 }
 
+COMPUTED = {
+    "DEFERRED_POLL_URL": "https://skill-sync-staging-poll-123456789012.us-central1.run.app/api/poll",
+    "DEFERRED_CALLER": "skillsync-staging-scheduler@my-project.iam.gserviceaccount.com",
+}
+"""What Google would answer to the apply, in a form that the functions read."""
+
 
 def functions_of(planned: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """The planned functions' configuration, by `<channel>-<function>`."""
     found = [each["change"]["after"] for each in planned if each["type"] == FUNCTION]
     return {each["name"].removeprefix("skill-sync-"): each["service_config"][0] for each in found}
+
+
+def computed_of(planned: list[dict[str, Any]]) -> dict[str, set[str]]:
+    """What of each function's environment only Google's answer to the apply tells, by `<channel>-<function>`."""
+    changes = [each["change"] for each in planned if each["type"] == FUNCTION]
+    return {
+        change["after"]["name"].removeprefix("skill-sync-"): set(
+            change["after_unknown"]["service_config"][0].get("environment_variables", {})
+        )
+        for change in changes
+    }
+
+
+def _write_secrets(folder: Path) -> None:
+    for name, value in VALUES.items():
+        (folder / name.lower().replace("_", "-")).mkdir()
+        (folder / name.lower().replace("_", "-") / "value").write_text(value + "\n")
+
+
+def _given(function: dict[str, Any], folder: Path) -> dict[str, str]:
+    """A function's environment, with its secrets mounted into this folder."""
+    return {key: text.replace("/secrets/", f"{folder}/") for key, text in function["environment_variables"].items()}
 
 
 def test_prod_has_every_function_and_staging_the_app_and_its_poll(planned: list[dict[str, Any]]) -> None:
@@ -43,14 +72,11 @@ def test_prod_has_every_function_and_staging_the_app_and_its_poll(planned: list[
 
 
 def test_the_environment_of_each_function_is_one_that_it_reads(planned: list[dict[str, Any]], tmp_path: Path) -> None:
-    for name, value in VALUES.items():
-        (tmp_path / name.lower().replace("_", "-")).mkdir()
-        (tmp_path / name.lower().replace("_", "-") / "value").write_text(value + "\n")
+    _write_secrets(tmp_path)
     for name, function in functions_of(planned).items():
         channel, branch = ("prod", "main") if name.startswith("prod-") else ("staging", "next")
         variables = function["environment_variables"]
-        given = {key: text.replace("/secrets/", f"{tmp_path}/") for key, text in variables.items()}
-        settings = load_settings(given)
+        settings = load_settings(_given(function, tmp_path))
         assert settings.store_uri == f"gs://my-project-skill-sync-{channel}"
         assert (settings.channel, settings.repo, settings.ref) == (channel, "octo/skills", f"refs/heads/{branch}")
         assert settings.trust_anchor == trust_anchor(channel=channel, ref=f"refs/heads/{branch}")
@@ -59,6 +85,33 @@ def test_the_environment_of_each_function_is_one_that_it_reads(planned: list[dic
         assert all(settings.is_given(key) for key in held)
         if name not in {"prod-validate", "prod-release"}:
             settings.need("STORE_URI", "TRUST_ANCHOR", "SIGNING_KEY")
+
+
+def test_each_function_starts_with_what_it_is_given(
+    planned: list[dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _write_secrets(tmp_path)
+    for name, function in functions_of(planned).items():
+        with monkeypatch.context() as environment:
+            # As Cloud Run does.
+            environment.setenv("K_SERVICE", f"skill-sync-{name}")
+            for key, text in {**COMPUTED, **_given(function, tmp_path)}.items():
+                if key not in COMPUTED or key in computed_of(planned)[name]:
+                    environment.setenv(key, text)
+            check_start(name.partition("-")[2])
+            assert capsys.readouterr().out == ""
+
+
+def test_a_function_without_one_of_its_secrets_would_not_start(
+    planned: list[dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _write_secrets(tmp_path)
+    for key, text in _given(functions_of(planned)["prod-poll"], tmp_path).items():
+        monkeypatch.setenv(key, text)
+    monkeypatch.delenv("NEO4J_PASSWORD_FILE")
+    with pytest.raises(SystemExit):
+        check_start("poll")
+    assert "NEO4J_PASSWORD: not set, but NEO4J_URI is" in capsys.readouterr().out
 
 
 def test_who_has_a_queue_is_told_of_its_own(planned: list[dict[str, Any]]) -> None:
