@@ -35,7 +35,7 @@ push: $(VENV)/.runtime
 	@$(BIN)/python -m shared.cli push --data "$(DATA)"
 
 test: $(VENV)/.development $(VENV)/.cloud $(VENV)/.node $(VENV)/.puller $(VENV)/.neo4j $(VENV)/.chromium $(VENV)/.terraform
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n 3 --dist loadfile $(ARGS)
 
 screenshots: $(VENV)/.development $(VENV)/.node $(VENV)/.chromium
 	$(BIN)/python -m pytest tests/browser

@@ -212,6 +212,7 @@ def test_an_error_tells_kind_place_and_our_own_frames_without_its_text(capsys: p
         "shared/config.py",
         "shared/setting_reader.py",
         "shared/setting_reader.py",
+        "shared/setting_reader.py",
     ]
     assert line["place"] == line["stack"][-1]
     assert line["place"].endswith(" raw_setting")
