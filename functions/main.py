@@ -32,5 +32,5 @@ catch_uncaught()
 # The framework loads this file in the context of an application that bears its target's name.
 if flask.has_app_context():
     check_start(flask.current_app.import_name)
-# What is loaded now stays loaded: looking through all of it for garbage is a tenth of what a first call has to load.
-gc.freeze()
+    # What is loaded now stays loaded: looking through all of it for garbage is a tenth of what a first call has to load.
+    gc.freeze()

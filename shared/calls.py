@@ -22,9 +22,14 @@ if TYPE_CHECKING:
 
 WEBHOOK_SECONDS = 8.0
 """GitHub waits 10 s for an answer."""
-ANSWER_SECONDS = 9.2
-"""After which a webhook is answered at the latest, with what is asked for then."""
-DEFERRING_SECONDS = 1.2
+ANSWER_SECONDS = 9.0
+"""After which a webhook is answered at the latest, with what is asked for then; from when the call came to this process."""
+DEFERRING_SECONDS = 1.0
+NAME_SECONDS = 600
+"""Deliveries of one push within such a stretch of time ask for one poll. A task's name stays taken for hours after it is done
+(https://cloud.google.com/tasks/docs/reference/rest/v2/projects.locations.queues.tasks/create), so the head alone is no name: a
+push that is deferred again later would ask for nothing.
+"""
 OPERATOR_SECONDS = 25.0
 
 _SHA_CHARS = 40
@@ -69,14 +74,14 @@ def ask_for_poll(found: Settings, head: CommitSha, elapsed_seconds: float) -> No
     Args:
         found: The settings.
         head: What the branch should come to: deliveries of one push ask for one poll.
-        elapsed_seconds: How long GitHub has waited by now.
+        elapsed_seconds: How long the call has been here.
     """
     seconds = max(0.0, min(DEFERRING_SECONDS, ANSWER_SECONDS - elapsed_seconds))
     try:
         deferral = wiring.deferral(found)
         if deferral is None:
             return
-        deferral(f"poll-{head}", seconds)
+        deferral(f"poll-{head}-{int(wiring.now().timestamp()) // NAME_SECONDS}", seconds)
     except SkillSyncError as error:
         log.warning("The poll could not be asked for", code=error.code)
     else:

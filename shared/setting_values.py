@@ -224,7 +224,11 @@ def version(value: str) -> VersionPolicy:
 
 def graph_url(value: str) -> str:
     """Parse the address of a Neo4j server."""
-    scheme, separator, host = value.strip().partition("://")
-    if scheme not in GRAPH_SCHEMES or not separator or not host or "@" in host:
+    scheme, _, rest = value.strip().partition("://")
+    try:
+        host = urlsplit(f"//{rest}").hostname
+    except ValueError:  # a bracket too few
+        host = None
+    if scheme not in GRAPH_SCHEMES or not host or "@" in rest:
         raise ValueError(f"{', '.join(GRAPH_SCHEMES)} followed by ://HOST, without user and password")
     return value.strip()

@@ -1,7 +1,7 @@
 """What keeps a function from starting: settings that are missing, wrong or contradict each other, all of them named at once.
 
 A revision that does not start gets no traffic, and the one before goes on serving; one that started would answer every call
-with 503. Later only mounted files change, and those are checked at each call.
+with 503. Later only mounted files change: those are checked at each call, and again where a further instance starts.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, NoReturn
 
 from shared import log
 from shared.config import running, settings_with_faults
+from shared.core.auth import puller_keys
 from shared.core.canonical import member, parse_object
 from shared.core.logins import PRIVATE_DOMAIN, is_private
-from shared.errors import InputError
+from shared.core.store_uri import FilePlace, store_place
+from shared.errors import ConfigError, InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,7 +42,9 @@ _UNREACHABLE = (
     f"names a *{PRIVATE_DOMAIN} host, which answers inside Railway only; give the database's public TLS address (Neo4j Aura, "
     "or Railway's TCP proxy)"
 )
-_STORES = ("gs://", "sqlite://")
+_SEED_BYTES = 32
+_LINE = frozenset({"CHANNEL", "GITHUB_OWNER", "GITHUB_REPO", "GITHUB_BRANCH"})
+"""What a trust is about."""
 # What goes together, and which functions do without: the same addresses may be told to all of them, but secrets only to those
 # that use them.
 _TOGETHER = (
@@ -60,11 +64,12 @@ def check_start(function: str) -> None:
         SystemExit: 78. The framework passes it on, and the process ends.
     """
     found, faults = settings_with_faults()
-    problems = [f"{name}: {fault}" for name, fault in faults.items()]
     # What is wrong is not missing as well, and contradicts nothing.
-    problems += [f"{name}: {fault}" for name, fault in _problems(function, found) if name not in faults]
+    problems = [*faults.items(), *(each for each in _problems(function, found) if each[0] not in faults)]
+    if not _LINE & {name for name, _ in problems}:
+        problems += _trust_mismatch(found)
     if problems:
-        _refuse(function, problems)
+        _refuse(function, [f"{name}: {fault}" for name, fault in problems])
 
 
 def _refuse(function: str, problems: list[str]) -> NoReturn:
@@ -84,11 +89,12 @@ def _problems(function: str, found: Settings) -> Iterator[tuple[str, str]]:
         for name in missing:
             yield name, f"not set, but {' and '.join(given)} {'is' if len(given) == 1 else 'are'}; they go together"
     yield from _contradictions(function, found)
-    yield from _trust_mismatch(found)
+    yield from _store(found)
+    yield from _keys(found)
 
 
 def _contradictions(function: str, found: Settings) -> Iterator[tuple[str, str]]:
-    branch, store = found.github_branch or "", found.store_uri or ""
+    branch = found.github_branch or ""
     if found.neo4j_uri is not None and is_private(found.neo4j_uri):
         yield "NEO4J_URI", _UNREACHABLE
     if found.oidc_audience is not None and not branch:
@@ -99,10 +105,32 @@ def _contradictions(function: str, found: Settings) -> Iterator[tuple[str, str]]
         yield "MANUAL_SYNC_API_KEY", "not set (nor MANUAL_SYNC_API_KEY_FILE), and POLL_AUTH is not iam"
     if function == "app" and found.poll_auth == "iam":
         yield "POLL_AUTH", "iam is for the function poll alone; anybody reaches app, and could poll without a key"
-    if store and not store.startswith(_STORES):
-        yield "STORE_URI", "expected gs://bucket/prefix or sqlite:///path/to/file"
-    if running().on_cloud_run and store.startswith("sqlite:"):
-        yield "STORE_URI", "on Cloud Run a file is lost with its instance; expected gs://bucket/prefix"
+
+
+def _store(found: Settings) -> Iterator[tuple[str, str]]:
+    if found.store_uri is None:
+        return
+    try:
+        place = store_place(found.store_uri)
+    except ConfigError as error:
+        yield "STORE_URI", error.message
+    else:
+        if running().on_cloud_run and isinstance(place, FilePlace):
+            yield "STORE_URI", "on Cloud Run a file is lost with its instance; expected gs://bucket/prefix"
+
+
+def _keys(found: Settings) -> Iterator[tuple[str, str]]:
+    if not all(_is_seed(seed) for seed in found.signing_keys):
+        yield "SIGNING_KEY", f"expected {_SEED_BYTES} bytes as base64, one or two lines"
+    if sum(map(len, puller_keys(found.puller_key_hashes).values())) != len(found.puller_key_hashes):
+        yield "PULLER_KEY_HASHES", "each line is <puller id>:<SHA-256 of the key in hex>"
+
+
+def _is_seed(text: str) -> bool:
+    try:
+        return len(base64.b64decode(text, validate=True)) == _SEED_BYTES
+    except (ValueError, binascii.Error):
+        return False
 
 
 def _trust_mismatch(found: Settings) -> Iterator[tuple[str, str]]:
@@ -114,7 +142,7 @@ def _trust_mismatch(found: Settings) -> Iterator[tuple[str, str]]:
         payload = base64.b64decode(member(envelope, "payload", str, what="TRUST_ANCHOR"), validate=True)
         stated = parse_object(payload, what="its payload", max_depth=2)
         theirs = tuple(member(stated, key, str, what="its payload") for key in ("channel", "repo", "ref"))
-    except (InputError, binascii.Error):
+    except (InputError, ValueError):
         yield "TRUST_ANCHOR", "expected one line of JSON, as `operator init` prints it"
         return
     ours = (found.channel, found.repo, found.ref)

@@ -11,11 +11,11 @@ from pathlib import Path
 import yaml
 
 from shared.config import load_settings
+from shared.puller.report import HEARTBEAT_SECONDS
 from shared.setting_files import AGE_SECONDS
 
 FUNCTIONS = Path(__file__).resolve().parents[1] / "infra" / "terraform" / "channel" / "functions.yaml"
 DAYS, PUSHES = 30, 200
-REPORT_SECONDS = 60
 CHECKING_REGIONS = 6
 """An uptime check that names no regions is made from all of them: https://cloud.google.com/monitoring/uptime-checks"""
 CHECK_MINUTES = 5
@@ -43,7 +43,7 @@ CALLS = {
     "poll": Call(function="poll", seconds=1.0, changing=3, reading=8),
     "check": Call(function="status", seconds=0.2, changing=0, reading=3),
     "push": Call(function="webhook", seconds=2.0, changing=6, reading=3),
-    "fetch": Call(function="release", seconds=0.2, changing=0, reading=3),
+    "fetch": Call(function="release", seconds=0.2, changing=0, reading=1),
 }
 
 
@@ -94,11 +94,12 @@ class Month:
         seconds, settings = DAYS * 24 * 3600, load_settings({})
         return {
             "look": self.gateways * seconds / self.look_seconds,
-            "report": self.gateways * (seconds / REPORT_SECONDS + PUSHES),
+            "report": self.gateways * (seconds / HEARTBEAT_SECONDS + PUSHES),
             "poll": seconds / settings.polling_interval_seconds,
             "check": CHECKING_REGIONS * seconds / (60 * CHECK_MINUTES),
             "push": PUSHES,
-            "fetch": self.gateways * PUSHES,
+            # The new pointer, the manifest and an archive.
+            "fetch": 3 * self.gateways * PUSHES,
         }
 
     def amounts(self) -> dict[str, float]:

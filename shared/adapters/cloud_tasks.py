@@ -2,7 +2,8 @@
 
     trying again may help   UnavailableError   DEFERRAL_UNAVAILABLE, DEFERRAL_TOO_SLOW
     a person must act       RejectedError      DEFERRAL_DENIED (no credentials, or without the right), DEFERRAL_NOT_FOUND (no
-                                               such queue), DEFERRAL_REFUSED (the service does not take such a task)
+                                               such queue, or one that slept), DEFERRAL_REFUSED (the service does not take such
+                                               a task)
 
 Source: https://cloud.google.com/tasks/docs/reference/rest/v2/projects.locations.queues.tasks/create
 """
@@ -184,13 +185,16 @@ def _may_pass(status: int | None) -> bool:
 
 
 def _judge(status: int | None, kind: str) -> None:
-    # A task of that name was made before: it is waiting, at work, or was done within the last hour.
+    # A task of that name was made before, and is waiting, at work, or done; that this is not long ago is up to who names it.
     if status is not None and (httpx.codes.is_success(status) or status == _EXISTS):
         return
     if status in {_UNAUTHORIZED, _FORBIDDEN}:
         raise _denied()
     if status == _NOT_FOUND:
-        raise RejectedError("DEFERRAL_NOT_FOUND", "there is no such queue")
+        raise RejectedError(
+            "DEFERRAL_NOT_FOUND",
+            "there is no such queue, or it slept: one without a task for 30 days takes minutes to wake",
+        )
     if status is not None and httpx.codes.is_client_error(status) and not _may_pass(status):
         raise RejectedError("DEFERRAL_REFUSED", f"Cloud Tasks does not take the task ({kind})")
     raise _unavailable(kind)

@@ -3,7 +3,6 @@
     trying again may help   UnavailableError   STORE_UNAVAILABLE
     a person must act       RejectedError      STORE_DENIED (no credentials, or without the right), STORE_NOT_FOUND (no such
                                                bucket)
-    a setting is wrong      ConfigError        STORE_URI_INVALID
 
 Sources: https://cloud.google.com/storage/docs/request-preconditions, https://cloud.google.com/storage/docs/retry-strategy
 """
@@ -23,6 +22,7 @@ from shared.adapters.gcs_http import GcsHttp, Limits
 from shared.adapters.gcs_objects import GcsObjects
 from shared.adapters.google_tokens import Purpose, open_bearer
 from shared.core.names import check_name, is_name
+from shared.core.store_uri import BucketPlace, store_place
 from shared.errors import ConfigError, ConflictError, InputError
 
 if TYPE_CHECKING:
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 MAX_LIMIT: Final = 1000
 _SERVICE: Final = "https://storage.googleapis.com"
-_URI = re.compile(r"gs://([a-z0-9][a-z0-9._-]{1,220}[a-z0-9])(?:/(.*))?")
 _NAME_TEXT = re.compile(r"[A-Za-z0-9._/-]*")
 _NAME_CHARS: Final = sorted(string.ascii_letters + string.digits + "-./_")
 _BEHIND_ALL: Final = "~"  # sorts behind every character of a name
@@ -64,9 +63,11 @@ def open_gcs(
         open_transport: Makes what carries the requests, at the first one; None is the network.
 
     Raises:
-        ConfigError: `STORE_URI_INVALID`.
+        ConfigError: `STORE_URI_UNSUPPORTED`, `STORE_URI_INVALID`.
     """
-    bucket, prefix = _place(uri)
+    place = store_place(uri)
+    if not isinstance(place, BucketPlace):
+        raise ConfigError("STORE_URI_UNSUPPORTED", "expected gs://bucket/prefix, got a file")
     clock, limits = clock or SystemClock(), limits or Limits()
     http = GcsHttp(
         cloud.emulator or _SERVICE,
@@ -75,22 +76,7 @@ def open_gcs(
         limits=limits,
         open_transport=open_transport,
     )
-    return GcsStore(GcsObjects(http, bucket, max_object_bytes=limits.max_object_bytes), prefix)
-
-
-def _place(uri: str) -> tuple[str, str]:
-    match = _URI.fullmatch(uri)
-    prefix = (match[2] or "").rstrip("/") if match else ""
-    try:
-        if match is None:
-            raise InputError("NAME_INVALID", "no bucket")
-        if prefix:
-            check_name(prefix)
-    except InputError:
-        raise ConfigError(
-            "STORE_URI_INVALID", "expected gs://bucket or gs://bucket/prefix, got something else"
-        ) from None
-    return match[1], prefix
+    return GcsStore(GcsObjects(http, place.bucket, max_object_bytes=limits.max_object_bytes), place.prefix)
 
 
 class GcsStore:

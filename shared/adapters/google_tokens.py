@@ -89,9 +89,19 @@ class Bearer:
             UnavailableError: `Purpose.unavailable`, whoever hands out tokens does not answer.
         """
         with self._lock:
-            if self._held is None or self._held.text == refused or self._clock.now() >= self._held.ends - EARLY:
-                self._held = self._fetch()
-            return self._held.text
+            held = None if self._held is None or self._held.text == refused else self._held
+            if held is None or self._clock.now() >= held.ends - EARLY:
+                self._held = held = self._newer(held)
+            return held.text
+
+    def _newer(self, held: Token | None) -> Token:
+        try:
+            return self._fetch()
+        except UnavailableError:
+            # It is asked for early: until the one at hand ends, nobody need fail.
+            if held is None or self._clock.now() >= held.ends:
+                raise
+            return held
 
 
 class MetadataServer:

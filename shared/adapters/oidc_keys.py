@@ -15,6 +15,7 @@ from jwt import PyJWK
 from jwt.exceptions import PyJWTError
 
 from shared.adapters.github_body import cut_off
+from shared.adapters.tls import tls_context
 from shared.errors import UnavailableError
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ class IssuerKeys:
         timeout = httpx.Timeout(TOTAL_SECONDS, connect=_CONNECT_SECONDS)
         headers = {"User-Agent": "skill-sync", "Accept": "application/json", "Accept-Encoding": "identity"}
         with httpx.Client(
-            transport=self._transport, timeout=timeout, headers=headers, follow_redirects=False
+            transport=self._transport, timeout=timeout, headers=headers, follow_redirects=False, verify=tls_context()
         ) as client:
             for _ in range(_TRIES - 1):
                 try:

@@ -5,14 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from shared.errors import ConfigError
+from shared.core.store_uri import FilePlace, store_place
 
 if TYPE_CHECKING:
     from shared.core.google_cloud import GoogleCloud
     from shared.ports import Store
-
-_SQLITE = "sqlite://"
-_GCS = "gs://"
 
 
 def open_store(uri: str, cloud: GoogleCloud) -> Store:
@@ -25,12 +22,11 @@ def open_store(uri: str, cloud: GoogleCloud) -> Store:
     Raises:
         ConfigError: `STORE_URI_UNSUPPORTED`, `STORE_URI_INVALID`.
     """
-    if uri.startswith(_SQLITE) and len(uri) > len(_SQLITE) + 1:
+    place = store_place(uri)
+    if isinstance(place, FilePlace):
         from shared.adapters.sqlite_store import SqliteStore  # noqa: PLC0415 - whoever uses the other never loads it
 
-        return SqliteStore(Path(uri.removeprefix(_SQLITE)))
-    if uri.startswith(_GCS):
-        from shared.adapters.gcs_store import open_gcs  # noqa: PLC0415 - the same
+        return SqliteStore(Path(place.path))
+    from shared.adapters.gcs_store import open_gcs  # noqa: PLC0415 - the same
 
-        return open_gcs(uri, cloud)
-    raise ConfigError("STORE_URI_UNSUPPORTED", "STORE_URI must be gs://bucket/prefix or sqlite:///path/to/file")
+    return open_gcs(uri, cloud)

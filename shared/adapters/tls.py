@@ -1,4 +1,4 @@
-"""One TLS context for all clients of a process, made fast: reading every authority takes longer than many a whole request.
+"""One TLS context for what a process asks of GitHub and Google Cloud, made fast: reading every authority takes its time.
 
 Debian and its like hold the authorities' certificates one to a file, named by a hash, so that OpenSSL reads the one that it
 needs; where the machine has no such folder, or somebody has named another file, httpx's own way is taken, which reads them all.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import socket
 import sys
@@ -98,7 +99,7 @@ skill-sync is running.
 
 
 def _how_to_push(local: Local) -> str:
-    push = "make push" if local.data == Path(".data").resolve() else f"make push DATA={local.data}"
+    push = "make push" if local.data == Path(".data").resolve() else f"make push DATA={shlex.quote(str(local.data))}"
     if local.github:
         return f"commit something there, and push it to the stand-in with: {push}"
     return f"commit something there; it arrives by the timer, or at once with: {push}"

@@ -36,12 +36,12 @@ def google_cloud_by(environment: Mapping[str, str]) -> GoogleCloud:
     Args:
         environment: Usually `os.environ`.
     """
-    on_cloud_run = bool(environment.get("K_SERVICE")) and not environment.get("GOOGLE_APPLICATION_CREDENTIALS")
+    asks_metadata = bool(environment.get("K_SERVICE")) and not environment.get("GOOGLE_APPLICATION_CREDENTIALS")
     host = environment.get("GCE_METADATA_HOST") or METADATA_HOST
     return GoogleCloud(
         emulator=_address(environment.get("STORAGE_EMULATOR_HOST", "")),
         tasks_emulator=_address(environment.get("CLOUD_TASKS_EMULATOR_HOST", "")),
-        metadata_host=host if on_cloud_run else None,
+        metadata_host=host if asks_metadata else None,
     )
 
 

@@ -101,14 +101,14 @@ def refused(call: Callable[[], object]) -> SkillSyncError:
 
 def test_nothing_is_asked_before_a_poll_is(service: Service, defer: CloudTasks) -> None:
     assert (service.asked, service.tokens) == ([], 0)
-    defer(NAME, 1.5)
+    defer(NAME, 30.0)
     assert (len(service.asked), service.tokens) == (1, 1)
 
 
 def test_the_task_polls_as_the_scheduler_does_and_is_named_by_what_is_to_be_finished(
     service: Service, defer: CloudTasks
 ) -> None:
-    defer(NAME, 1.5)
+    defer(NAME, 30.0)
     (asked,) = service.asked
     assert (asked.method, str(asked.url)) == ("POST", f"https://cloudtasks.googleapis.com/v2/{QUEUE}/tasks")
     assert asked.headers["authorization"] == f"Bearer {SECRET}1"
@@ -134,7 +134,7 @@ def test_the_service_waits_as_long_as_a_poll_may_take_and_as_it_can(seconds: flo
 
 def test_a_task_that_is_there_already_is_as_good_as_a_new_one(service: Service, defer: CloudTasks) -> None:
     service.answers = [httpx.Response(409, json={"error": {"code": 409, "status": "ALREADY_EXISTS"}})]
-    defer(NAME, 1.5)
+    defer(NAME, 30.0)
     assert len(service.asked) == 1
 
 
@@ -162,7 +162,7 @@ def test_a_refusal_is_told_by_what_helps_and_tried_again_once_where_that_may(
         for _ in range(3)
     ]
     with caplog.at_level(logging.DEBUG):
-        error = refused(lambda: defer(NAME, 1.5))
+        error = refused(lambda: defer(NAME, 30.0))
     assert (type(error), error.code, len(service.asked)) == (kind, code, tries)
     assert SECRET not in caplog.text
 
@@ -176,7 +176,7 @@ def test_what_passes_is_asked_again_once_under_the_same_name(
     service: Service, clock: FakeClock, defer: CloudTasks, fault: Answer
 ) -> None:
     service.answers = [fault]
-    defer(NAME, 1.5)
+    defer(NAME, 30.0)
     assert clock.slept == [PAUSE_SECONDS]
     assert len({asked.content for asked in service.asked}) == 1
     assert len(service.asked) == 2
@@ -184,9 +184,9 @@ def test_what_passes_is_asked_again_once_under_the_same_name(
 
 def test_a_token_that_was_withdrawn_is_replaced(service: Service, defer: CloudTasks) -> None:
     service.answers = [httpx.Response(401)]
-    defer(NAME, 1.5)
+    defer(NAME, 30.0)
     assert [asked.headers["authorization"] for asked in service.asked] == [f"Bearer {SECRET}1", f"Bearer {SECRET}2"]
-    defer(NAME, 1.5)
+    defer(NAME, 30.0)
     assert service.tokens == 2
 
 
@@ -206,7 +206,7 @@ def test_whatever_a_hostile_service_does_is_an_unavailable_one(
     service: Service, defer: CloudTasks, answer: Answer
 ) -> None:
     service.answers = [answer] * 2
-    error = refused(lambda: defer(NAME, 1.5))
+    error = refused(lambda: defer(NAME, 30.0))
     assert (type(error), error.code) == (UnavailableError, "DEFERRAL_UNAVAILABLE")
 
 
@@ -219,7 +219,7 @@ def test_an_answer_that_never_ends_is_not_waited_for(service: Service, defer: Cl
             raise AssertionError("nobody needs the body")
 
     service.answers = [httpx.Response(200, stream=Endless())]
-    defer(NAME, 1.5)
+    defer(NAME, 30.0)
     assert len(service.asked) == 1
 
 
@@ -267,14 +267,14 @@ def test_time_that_went_by_waiting_for_a_token_is_gone(service: Service, clock: 
 
 def test_a_process_without_an_account_is_for_a_person(service: Service, defer: CloudTasks) -> None:
     service.no_tokens = [httpx.Response(404, headers=FLAVOR, text=SECRET)]
-    error = refused(lambda: defer(NAME, 1.5))
+    error = refused(lambda: defer(NAME, 30.0))
     assert (type(error), error.code) == (RejectedError, "DEFERRAL_DENIED")
     assert service.asked == []
 
 
 def test_a_metadata_server_that_does_not_answer_is_no_fault_of_the_stores(service: Service, defer: CloudTasks) -> None:
     service.no_tokens = [httpx.ConnectError(SECRET)] * 3
-    error = refused(lambda: defer(NAME, 1.5))
+    error = refused(lambda: defer(NAME, 30.0))
     assert (type(error), error.code) == (UnavailableError, "DEFERRAL_UNAVAILABLE")
 
 

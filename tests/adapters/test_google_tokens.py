@@ -122,6 +122,23 @@ def test_a_token_is_kept_until_shortly_before_its_end(metadata: Metadata, clock:
     assert len(metadata.asked) == 2
 
 
+def test_a_metadata_server_that_fails_early_fails_nobody_whose_token_still_holds(
+    metadata: Metadata, clock: FakeClock, bearer: Bearer
+) -> None:
+    first = bearer.token()
+    clock.move(metadata.lives_seconds - EARLY.total_seconds() + 1)
+    metadata.answers = [httpx.ConnectError("down")] * 3
+    assert bearer.token() == first
+    metadata.answers = [httpx.ConnectError("down")] * 3
+    with pytest.raises(UnavailableError):
+        bearer.token(refused=first)
+    clock.move(EARLY.total_seconds())
+    metadata.answers = [httpx.ConnectError("down")] * 3
+    with pytest.raises(UnavailableError):
+        bearer.token()
+    assert bearer.token() != first
+
+
 def test_however_many_threads_want_one_it_is_fetched_once(metadata: Metadata, bearer: Bearer) -> None:
     start = threading.Barrier(16)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import subprocess
 import sys
@@ -156,6 +157,9 @@ def serving(folder: Path, store: Path, target: str = "status", **more: str) -> I
         "GITHUB_REPO": "skills",
         "GITHUB_BRANCH": "main",
         "TRUST_ANCHOR": anchor(TRUST),
+        "GITHUB_WEBHOOK_SECRET": "w" * 40,
+        "MANUAL_SYNC_API_KEY": "a" * 40,
+        "SIGNING_KEY": base64.b64encode(bytes(32)).decode(),
         "PULLER_KEY_HASHES": "\n".join(f"{puller}:{key_digest(puller)}" for puller in PULLERS),
         **more,
     }

@@ -112,6 +112,20 @@ def test_no_module_of_the_functions_imports_a_heavy_client_at_start() -> None:
     assert not loaded & {"dulwich", "neo4j", "httpx", "yaml", "cryptography", "urllib3", "apprise", "jwt"}
 
 
+def test_what_a_served_function_has_loaded_is_never_looked_through_for_garbage(tmp_path: Path) -> None:
+    script = (
+        "import gc, functions_framework; from functions import main; before = gc.get_freeze_count(); "
+        "functions_framework.create_app('webhook', 'functions/main.py'); print(before, gc.get_freeze_count())"
+    )
+    settings = {**os.environ, **whole_settings(tmp_path / "origin", tmp_path / "objects.db")}
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, env=settings, capture_output=True, text=True, check=True
+    )
+    before, served = map(int, done.stdout.split())
+    assert before == 0  # whoever only imports it, as the tests do
+    assert served > 10_000
+
+
 def test_a_deployment_loads_neither_the_rules_nor_a_client_that_it_does_not_need() -> None:
     # What judges has a process of its own; what is loaded beside it is waited for by every first push.
     modules = "shared.service.sync, shared.adapters.judge_process, shared.adapters.gcs_store, shared.adapters.github"

@@ -12,6 +12,7 @@ import pytest
 from functions import main
 from shared.config import load_settings
 from shared.starting import check_start
+from tests.costs import CHECK_MINUTES
 from tests.fakes.trusted import anchor
 from tests.fakes.world import TRUST
 from tests.terraform.conftest import trust_anchor
@@ -112,6 +113,13 @@ def test_a_function_without_one_of_its_secrets_would_not_start(
     with pytest.raises(SystemExit):
         check_start("poll")
     assert "NEO4J_PASSWORD: not set, but NEO4J_URI is" in capsys.readouterr().out
+
+
+def test_health_is_checked_as_often_as_the_costs_say(planned: list[dict[str, Any]]) -> None:
+    checks = [each["change"]["after"] for each in planned if each["type"] == "google_monitoring_uptime_check_config"]
+    assert {each["period"] for each in checks} == {f"{60 * CHECK_MINUTES}s"}
+    # None named means all of them.
+    assert {tuple(each.get("selected_regions") or ()) for each in checks} == {()}
 
 
 def test_who_has_a_queue_is_told_of_its_own(planned: list[dict[str, Any]]) -> None:
