@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from shared import log
+from shared.adapters.google_answers import FORBIDDEN, NOT_FOUND, UNAUTHORIZED, status_may_pass
 from shared.adapters.google_tokens import Purpose, open_bearer
 from shared.adapters.lean_httpx import httpx
 from shared.adapters.tls import tls_context
@@ -37,9 +38,7 @@ LONGER_SECONDS: Final = 60
 LEAST_SECONDS: Final = 15
 MOST_SECONDS: Final = 1800
 _SERVICE: Final = "https://cloudtasks.googleapis.com"
-_UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _EXISTS, _SERVER_ERROR = 401, 403, 404, 409, 500
-# A token may be withdrawn before its end: with the next try another one is sent.
-_PASSING: Final = frozenset({_UNAUTHORIZED, 408, 429})
+_EXISTS: Final = 409
 
 
 def _denied() -> RejectedError:
@@ -154,7 +153,7 @@ class CloudTasks:
             status, kind = self._try(name, token, until - self._clock.monotonic())
             if not left or not _may_pass(status) or self._clock.monotonic() + PAUSE_SECONDS >= until:
                 break
-            refused = token if status == _UNAUTHORIZED else None
+            refused = token if status == UNAUTHORIZED else None
             self._clock.sleep(PAUSE_SECONDS)
         _judge(status, kind)
 
@@ -181,16 +180,17 @@ class CloudTasks:
 
 
 def _may_pass(status: int | None) -> bool:
-    return status is None or status in _PASSING or status >= _SERVER_ERROR
+    # A token may be withdrawn before its end: with the next try another one is sent.
+    return status is None or status == UNAUTHORIZED or status_may_pass(status)
 
 
 def _judge(status: int | None, kind: str) -> None:
     # A task of that name was made before, and is waiting, at work, or done; that this is not long ago is up to who names it.
     if status is not None and (httpx.codes.is_success(status) or status == _EXISTS):
         return
-    if status in {_UNAUTHORIZED, _FORBIDDEN}:
+    if status in {UNAUTHORIZED, FORBIDDEN}:
         raise _denied()
-    if status == _NOT_FOUND:
+    if status == NOT_FOUND:
         raise RejectedError(
             "DEFERRAL_NOT_FOUND",
             "there is no such queue, or it slept: one without a task for 30 days takes minutes to wake",

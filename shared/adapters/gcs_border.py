@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
+from shared.adapters.google_answers import BROKEN, FORBIDDEN, NOT_FOUND, UNAUTHORIZED, TooLargeError, status_may_pass
 from shared.adapters.lean_httpx import httpx
-from shared.errors import InputError, RejectedError, SkillSyncError, UnavailableError
+from shared.errors import RejectedError, SkillSyncError, UnavailableError
 
-UNAUTHORIZED: Final = 401
-_FORBIDDEN, _NOT_FOUND, _FAILED, _SERVER_ERROR = 403, 404, 412, 500
-_PASSING: Final = frozenset({408, 429})
+_FAILED: Final = 412
 _NO_BUCKET: Final = b"The specified bucket does not exist"
 
 
@@ -25,43 +24,20 @@ class RefusalError(Exception):
         super().__init__(f"status {status}")
         self.status = status
         # No bucket or object of ours has a space in its name, so none can bring that sentence into the answer.
-        self.no_bucket = status == _NOT_FOUND and _NO_BUCKET in text
+        self.no_bucket = status == NOT_FOUND and _NO_BUCKET in text
 
 
 class DamagedError(Exception):
     """What came is not what the service says that it sent."""
 
 
-class TooLargeError(Exception):
-    """An object, or an answer, is larger than this."""
-
-    def __init__(self, limit: int) -> None:
-        super().__init__(f"more than {limit} bytes")
-
-
-FOREIGN: Final = (
-    RefusalError,
-    DamagedError,
-    TooLargeError,
-    httpx.HTTPError,
-    httpx.StreamError,
-    httpx.InvalidURL,
-    OSError,
-    # An answer that is no JSON, or lacks what it should have.
-    InputError,
-    ValueError,
-    TypeError,
-    LookupError,
-)
+FOREIGN: Final = (RefusalError, DamagedError, *BROKEN)
 
 
 def may_pass(error: BaseException) -> bool:
-    """Whether the same request may succeed when it is sent again; each write names the generation that it replaces.
-
-    Source: https://cloud.google.com/storage/docs/retry-strategy#retryable
-    """
+    """Whether the same request may succeed when it is sent again; each write names the generation that it replaces."""
     if isinstance(error, RefusalError):
-        return error.status in _PASSING or error.status >= _SERVER_ERROR
+        return status_may_pass(error.status)
     return isinstance(error, httpx.TransportError | DamagedError)
 
 
@@ -72,7 +48,7 @@ def is_mismatch(error: BaseException) -> bool:
 
 def is_missing_object(error: BaseException) -> bool:
     """Whether an object is missing, and not its whole bucket: the status is the same, only the service's sentence tells."""
-    return isinstance(error, RefusalError) and error.status == _NOT_FOUND and not error.no_bucket
+    return isinstance(error, RefusalError) and error.status == NOT_FOUND and not error.no_bucket
 
 
 def fault(error: BaseException, what: str) -> SkillSyncError:
@@ -86,9 +62,9 @@ def fault(error: BaseException, what: str) -> SkillSyncError:
         RejectedError `STORE_DENIED` or `STORE_NOT_FOUND` where a person must act, else UnavailableError `STORE_UNAVAILABLE`.
     """
     status = error.status if isinstance(error, RefusalError) else None
-    if status in {UNAUTHORIZED, _FORBIDDEN}:
+    if status in {UNAUTHORIZED, FORBIDDEN}:
         return denied(what)
-    if status == _NOT_FOUND:
+    if status == NOT_FOUND:
         return RejectedError("STORE_NOT_FOUND", f"{what}: there is no such bucket")
     if isinstance(error, TooLargeError):
         return UnavailableError("STORE_UNAVAILABLE", f"{what}: {error}")

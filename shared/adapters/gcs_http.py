@@ -13,12 +13,13 @@ from dataclasses import dataclass, field
 from random import uniform
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from shared.adapters.gcs_border import FOREIGN, UNAUTHORIZED, RefusalError, TooLargeError, may_pass
+from shared.adapters.gcs_border import FOREIGN, RefusalError, may_pass
+from shared.adapters.google_answers import UNAUTHORIZED, TooLargeError, within
 from shared.adapters.lean_httpx import httpx
 from shared.adapters.tls import tls_context
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
 
     from shared.adapters.google_tokens import Bearer
     from shared.ports import Clock
@@ -161,24 +162,6 @@ class GcsHttp:
             verify=tls_context(),
             transport=self._open_transport() if self._open_transport else None,
         )
-
-
-def within(limit: int, pieces: Iterable[bytes]) -> bytes:
-    """Put a body together.
-
-    Args:
-        limit: The most bytes that it may have; no more than the piece that passes it is read.
-        pieces: The body.
-
-    Raises:
-        TooLargeError: it has more.
-    """
-    found = bytearray()
-    for piece in pieces:
-        found += piece
-        if len(found) > limit:
-            raise TooLargeError(limit)
-    return bytes(found)
 
 
 def _beginning(response: httpx.Response) -> bytes:

@@ -16,7 +16,8 @@ from urllib.parse import quote
 import google_crc32c
 
 from shared.adapters.gcs_border import DamagedError
-from shared.adapters.gcs_http import Ask, within
+from shared.adapters.gcs_http import Ask
+from shared.adapters.google_answers import within
 from shared.core.canonical import member, parse_object
 from shared.ports import StoredName, StoredObject
 

@@ -13,8 +13,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from shared.adapters.gcs_border import FOREIGN
-from shared.adapters.gcs_http import within
+from shared.adapters.google_answers import BROKEN, within
 from shared.adapters.lean_httpx import httpx
 from shared.adapters.tls import tls_context
 from shared.core.canonical import member, parse_object
@@ -127,7 +126,7 @@ class MetadataServer:
         for pause in (*PAUSES_SECONDS, None):
             try:
                 return self._try()
-            except FOREIGN as error:
+            except BROKEN as error:
                 kind = type(error).__name__  # the text of an error may quote anything
             if pause is not None:
                 self._clock.sleep(pause)

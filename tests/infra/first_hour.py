@@ -1,9 +1,10 @@
 """The hour in which a reader of README's ten steps goes from nothing to a live gateway, as far as it can be offline.
 
-Every block runs as it stands on the page, in one shell that goes on from block to block, in a copy of the project. Between
-the blocks others act, as the page says they do: a person puts tokens into `keys`, Google starts the functions that were
-applied, Railway starts the gateway that was pushed. What the shell has and a reader's has not: the addresses of the stand-ins
-for GitHub and for Google's storage (GITHUB_API_URL, STORAGE_EMULATOR_HOST), and first_hour_tools.py's commands on its PATH.
+Every block runs as it stands on the page, in a copy of the project: each by a `bash` of its own that ends at the first fault
+and hands its exported variables and functions on to the next one, as one shell would keep them. Between the blocks others
+act, as the page says they do: a person puts tokens into `keys`, Google starts the functions that were applied, Railway starts
+the gateway that was pushed. What the shell has and a reader's has not: the addresses of the stand-ins for GitHub and for
+Google's storage (GITHUB_API_URL, STORAGE_EMULATOR_HOST), and first_hour_tools.py's commands on its PATH.
 """
 
 from __future__ import annotations
