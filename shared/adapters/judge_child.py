@@ -6,6 +6,7 @@ stop every hostile file that is known; these limits stand behind them, for the o
 
 from __future__ import annotations
 
+import copyreg
 import faulthandler
 import math
 import pickle
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from shared.adapters.judge_frames import read_frame, write_frame
 from shared.core.judge import judge_case
+from shared.model import Severity
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,6 +29,14 @@ MAX_MEMORY_BYTES = 512 * 2**20
 MAX_CASE_SECONDS = 3
 """Of processor time, for one skill. The largest skill that the rules allow takes half a second."""
 READY = b"ready"
+
+
+def _reduced(severity: Severity) -> tuple[type[Severity], tuple[str]]:
+    # Python 3.11.2, which Debian bookworm has, writes a member as a call of `getattr`: the parent makes no such call.
+    return Severity, (severity.value,)
+
+
+copyreg.pickle(Severity, _reduced)
 
 
 def serve(judge: Callable[[Case], Verdict], connection: socket.socket) -> None:
@@ -46,7 +56,12 @@ def serve(judge: Callable[[Case], Verdict], connection: socket.socket) -> None:
         except Exception as error:  # noqa: BLE001 - the edge of this process: the parent is told, and logs it
             write_frame(connection, pickle.dumps(_place(error)))
             return  # after a failure nothing in here is trusted
-        write_frame(connection, pickle.dumps(verdict, protocol=pickle.HIGHEST_PROTOCOL))
+        write_frame(connection, written(verdict))
+
+
+def written(verdict: Verdict) -> bytes:
+    """Write a verdict as the parent reads it."""
+    return pickle.dumps(verdict, protocol=pickle.HIGHEST_PROTOCOL)
 
 
 def _place(error: Exception) -> str:

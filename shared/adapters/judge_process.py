@@ -112,7 +112,7 @@ class JudgeProcess:
 
     def _read(self, answer: bytes) -> Verdict | _BadEnd:
         try:
-            said = _Answers(io.BytesIO(answer)).load()
+            said = read_answer(answer)
         except Exception:  # noqa: BLE001 - whatever a child that went astray may have sent
             said = None
         if isinstance(said, Verdict):
@@ -185,6 +185,15 @@ class _BadEnd:
 
     how: str
     surely: bool = True
+
+
+def read_answer(answer: bytes) -> object:
+    """Read what a child wrote.
+
+    Raises:
+        Exception: it is something else than a verdict or a plain value; anything may be raised.
+    """
+    return _Answers(io.BytesIO(answer)).load()
 
 
 class _Answers(pickle.Unpickler):

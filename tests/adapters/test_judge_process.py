@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -22,6 +24,7 @@ from tests.core.samples import GOOD, an_entry, at_head
 from tests.fakes.world import World, skill
 from tests.hostile.cases import cases as hostile_cases
 from tests.hostile.gate import at_head as hostile_at_head
+from tests.stage import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,6 +49,26 @@ def real() -> Iterator[JudgeProcess]:
     judge = JudgeProcess(loader_environment())
     yield judge
     judge.close()
+
+
+OLDER_ENUM = """
+import enum, pickle, pickletools
+# As in Python 3.11.2.
+enum.Enum.__reduce_ex__ = lambda self, protocol: (getattr, (self.__class__, self._name_))
+from shared.model import Severity
+assert b"getattr" in pickle.dumps(Severity.ERROR)
+from shared.adapters import judge_child
+from shared.adapters.judge_process import read_answer
+from shared.core.case import Verdict
+from shared.model import Finding
+said = Verdict(findings=(Finding(code="X", severity=Severity.ERROR, path="a", line=1, hint="h"),), candidate=None)
+assert read_answer(judge_child.written(said)) == said
+"""
+
+
+def test_a_verdict_is_understood_whatever_python_writes_for_a_severity() -> None:
+    done = subprocess.run([sys.executable, "-c", OLDER_ENUM], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 ENDS = {
